@@ -1,0 +1,3 @@
+module edgewise.test
+
+go 1.26

@@ -1,0 +1,93 @@
+package pipeline
+
+import "time"
+
+// Default values of a [ListenerConfig], as Envoy has them unless it says so.
+const (
+	// DefaultListenerFiltersTimeout is how long the listener filters of one
+	// socket may take together.
+	DefaultListenerFiltersTimeout = 15 * time.Second
+	// DefaultMaxConnectionsToAcceptPerSocketEvent keeps a burst of new
+	// connections from starving those that are there. Envoy has no limit.
+	DefaultMaxConnectionsToAcceptPerSocketEvent = 16
+	// DefaultPerConnectionBufferLimitBytes is the high watermark of buffers.
+	DefaultPerConnectionBufferLimitBytes = 1 << 20
+)
+
+// ListenerConfig says what a listener does with what it accepts. The names are
+// Envoy's (api/envoy/config/listener/v3/listener.proto). The zero value of each
+// field is a useful default. A config may be shared by the listeners of several
+// workers if its factories may; it must not change once it is used.
+type ListenerConfig struct {
+	// StatPrefix names the listener in its counters, listener.<StatPrefix>.*.
+	// Empty means its address.
+	StatPrefix string
+
+	// ListenerFilters run in this order on every accepted socket.
+	ListenerFilters []ListenerFilterFactory
+
+	// ListenerFiltersTimeout is for the whole chain of listener filters.
+	// 0 means [DefaultListenerFiltersTimeout], negative means none.
+	ListenerFiltersTimeout time.Duration
+
+	// ContinueOnListenerFiltersTimeout makes a connection, with what is known,
+	// of a socket whose listener filters ran out of time.
+	ContinueOnListenerFiltersTimeout bool
+
+	// FilterChains are the candidates for a connection.
+	FilterChains []FilterChain
+
+	// DefaultFilterChain is taken when none of FilterChains matches. nil means
+	// that such a connection is closed.
+	DefaultFilterChain *FilterChain
+
+	// MaxConnectionsToAcceptPerSocketEvent bounds the accept(2) calls per event.
+	// 0 means [DefaultMaxConnectionsToAcceptPerSocketEvent].
+	MaxConnectionsToAcceptPerSocketEvent int
+
+	// ConnectionLimit bounds the sockets and connections that this listener has
+	// at one time; what is above is accepted and closed. 0 means no limit. It
+	// is per worker.
+	ConnectionLimit int
+
+	// PerConnectionBufferLimitBytes is the high watermark of the read and the
+	// write buffer of each connection. 0 means
+	// [DefaultPerConnectionBufferLimitBytes], negative means no limit.
+	PerConnectionBufferLimitBytes int
+}
+
+// FilterChain is what a connection is made of when FilterChainMatch says so.
+type FilterChain struct {
+	// Name is for people; it need not be unique.
+	Name string
+
+	// FilterChainMatch says which connections it is for. The zero value matches
+	// everything that no other chain is more specific about.
+	FilterChainMatch FilterChainMatch
+
+	// TransportSocket makes the transport socket. nil means the raw one.
+	TransportSocket TransportSocketFactory
+
+	// TransportSocketConnectTimeout bounds the handshake of the transport
+	// socket. 0 means no bound.
+	TransportSocketConnectTimeout time.Duration
+
+	// Filters add the network filters, in order. A connection that gets no read
+	// filter is closed.
+	Filters []FilterFactory
+}
+
+// FilterChainMatch holds the criteria of a filter chain. An empty criterion
+// matches everything.
+type FilterChainMatch struct {
+	// ServerNames are exact names or wildcards with a leading "*.", in any case.
+	// "*.example.com" matches "a.example.com" and "a.b.example.com", not
+	// "example.com".
+	ServerNames []string
+
+	// TransportProtocol is "tls" or "raw_buffer".
+	TransportProtocol string
+
+	// ApplicationProtocols are ALPN names, such as "h2".
+	ApplicationProtocols []string
+}

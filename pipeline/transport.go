@@ -1,0 +1,71 @@
+package pipeline
+
+import "edgewise.test/poller"
+
+// TransportSocket stands between a connection's buffers and its descriptor: the
+// raw one copies, TLS encrypts (Envoy envoy/network/transport_socket.h). It never
+// closes the descriptor and never blocks.
+type TransportSocket interface {
+	// SetTransportSocketCallbacks is called once, before anything else.
+	SetTransportSocketCallbacks(cb TransportSocketCallbacks)
+
+	// DoRead appends what can be read to buf: until the kernel has no more, the
+	// stream ends, or ShouldDrainReadBuffer. In the last case it calls
+	// SetTransportSocketIsReadable, since no edge will tell about the rest.
+	DoRead(buf *Buffer) IoResult
+
+	// DoWrite writes from buf and drains what was taken. Once endStream is set
+	// and buf is empty it ends its direction.
+	DoWrite(buf *Buffer, endStream bool) IoResult
+
+	// OnConnected is called when TCP is connected. A socket without a handshake
+	// raises Connected here.
+	OnConnected()
+
+	// CloseSocket is called just before the descriptor is closed.
+	CloseSocket(event ConnectionEvent)
+
+	// CanFlushClose says whether a close may wait for buffered output: not
+	// while a handshake is going on.
+	CanFlushClose() bool
+}
+
+// TransportSocketCallbacks is what a transport socket may ask of its connection.
+type TransportSocketCallbacks interface {
+	// Loop is the loop of the worker.
+	Loop() *Loop
+	// FD is the descriptor. The connection owns it.
+	FD() poller.FD
+	// Info is what is known about the connection.
+	Info() *ConnectionInfo
+	// RaiseEvent tells the callbacks of the connection. They may close it.
+	RaiseEvent(event ConnectionEvent)
+	// ShouldDrainReadBuffer says that the read buffer has reached its limit, or
+	// that others should have a turn.
+	ShouldDrainReadBuffer() bool
+	// SetTransportSocketIsReadable asks for another DoRead in the next
+	// iteration, or when reading is enabled again.
+	SetTransportSocketIsReadable()
+	// PeerEnded says that the poller has reported a FIN or an error: read on
+	// after a short read, to reach it.
+	PeerEnded() bool
+	// FlushWriteBuffer asks for a DoWrite now, for instance when the handshake
+	// is done.
+	FlushWriteBuffer()
+}
+
+// TransportSocketFactory makes the transport socket of one connection.
+type TransportSocketFactory func() TransportSocket
+
+// IoResult is what a read or write of a [TransportSocket] did.
+type IoResult struct {
+	// Close says that the connection is over, once Bytes are handled.
+	Close bool
+	// Bytes is how many were moved.
+	Bytes int
+	// EndStreamRead says that the peer ended its direction.
+	EndStreamRead bool
+	// Err is why Close is set, when it is an error: a syscall.Errno for the
+	// raw socket.
+	Err error
+}

@@ -5,24 +5,25 @@ import (
 	"syscall"
 )
 
-// errnoNames holds the errors that cross the boundary. Order is the order of
-// Linux's numbers, so that an index means the same on every operating system.
+// errnoNames holds the errors that cross the boundary, with Linux's numbers for
+// them, which other systems do not share.
 var errnoNames = [...]struct {
 	errno syscall.Errno
+	linux int
 	name  string
 }{
-	{0, "ok"},
-	{syscall.EPERM, "EPERM"}, {syscall.ENOENT, "ENOENT"}, {syscall.EINTR, "EINTR"}, {syscall.EBADF, "EBADF"},
-	{syscall.EAGAIN, "EAGAIN"}, {syscall.ENOMEM, "ENOMEM"}, {syscall.EACCES, "EACCES"}, {syscall.EFAULT, "EFAULT"},
-	{syscall.EEXIST, "EEXIST"}, {syscall.EINVAL, "EINVAL"}, {syscall.ENFILE, "ENFILE"}, {syscall.EMFILE, "EMFILE"},
-	{syscall.ENOSPC, "ENOSPC"}, {syscall.EPIPE, "EPIPE"}, {syscall.EDEADLK, "EDEADLK"}, {syscall.ENOSYS, "ENOSYS"},
-	{syscall.ELOOP, "ELOOP"}, {syscall.EPROTO, "EPROTO"}, {syscall.ENOTSOCK, "ENOTSOCK"},
-	{syscall.ENOPROTOOPT, "ENOPROTOOPT"}, {syscall.EOPNOTSUPP, "EOPNOTSUPP"}, {syscall.EAFNOSUPPORT, "EAFNOSUPPORT"},
-	{syscall.EADDRINUSE, "EADDRINUSE"}, {syscall.EADDRNOTAVAIL, "EADDRNOTAVAIL"}, {syscall.ENETDOWN, "ENETDOWN"},
-	{syscall.ENETUNREACH, "ENETUNREACH"}, {syscall.ECONNABORTED, "ECONNABORTED"}, {syscall.ECONNRESET, "ECONNRESET"},
-	{syscall.ENOBUFS, "ENOBUFS"}, {syscall.EISCONN, "EISCONN"}, {syscall.ENOTCONN, "ENOTCONN"},
-	{syscall.ETIMEDOUT, "ETIMEDOUT"}, {syscall.ECONNREFUSED, "ECONNREFUSED"}, {syscall.EHOSTUNREACH, "EHOSTUNREACH"},
-	{syscall.EALREADY, "EALREADY"}, {syscall.EINPROGRESS, "EINPROGRESS"},
+	{0, 0, "ok"},
+	{syscall.EPERM, 1, "EPERM"}, {syscall.ENOENT, 2, "ENOENT"}, {syscall.EINTR, 4, "EINTR"}, {syscall.EBADF, 9, "EBADF"},
+	{syscall.EAGAIN, 11, "EAGAIN"}, {syscall.ENOMEM, 12, "ENOMEM"}, {syscall.EACCES, 13, "EACCES"}, {syscall.EFAULT, 14, "EFAULT"},
+	{syscall.EEXIST, 17, "EEXIST"}, {syscall.EINVAL, 22, "EINVAL"}, {syscall.ENFILE, 23, "ENFILE"}, {syscall.EMFILE, 24, "EMFILE"},
+	{syscall.ENOSPC, 28, "ENOSPC"}, {syscall.EPIPE, 32, "EPIPE"}, {syscall.EDEADLK, 35, "EDEADLK"}, {syscall.ENOSYS, 38, "ENOSYS"},
+	{syscall.ELOOP, 40, "ELOOP"}, {syscall.EPROTO, 71, "EPROTO"}, {syscall.ENOTSOCK, 88, "ENOTSOCK"},
+	{syscall.ENOPROTOOPT, 92, "ENOPROTOOPT"}, {syscall.EOPNOTSUPP, 95, "EOPNOTSUPP"}, {syscall.EAFNOSUPPORT, 97, "EAFNOSUPPORT"},
+	{syscall.EADDRINUSE, 98, "EADDRINUSE"}, {syscall.EADDRNOTAVAIL, 99, "EADDRNOTAVAIL"}, {syscall.ENETDOWN, 100, "ENETDOWN"},
+	{syscall.ENETUNREACH, 101, "ENETUNREACH"}, {syscall.ECONNABORTED, 103, "ECONNABORTED"}, {syscall.ECONNRESET, 104, "ECONNRESET"},
+	{syscall.ENOBUFS, 105, "ENOBUFS"}, {syscall.EISCONN, 106, "EISCONN"}, {syscall.ENOTCONN, 107, "ENOTCONN"},
+	{syscall.ETIMEDOUT, 110, "ETIMEDOUT"}, {syscall.ECONNREFUSED, 111, "ECONNREFUSED"}, {syscall.EHOSTUNREACH, 113, "EHOSTUNREACH"},
+	{syscall.EALREADY, 114, "EALREADY"}, {syscall.EINPROGRESS, 115, "EINPROGRESS"},
 }
 
 // ErrnoName returns the symbol of errno(3) for err: "EAGAIN", "ok" for nil. An
@@ -51,4 +52,22 @@ func ErrnoByName(name string) (syscall.Errno, bool) {
 		}
 	}
 	return 0, false
+}
+
+// LinuxErrno returns the number that Linux on amd64 gives to err, on every
+// operating system: 0 for nil, -1 for what is not an errno or not known here.
+func LinuxErrno(err error) int {
+	if err == nil {
+		return 0
+	}
+	e, ok := err.(syscall.Errno)
+	if !ok {
+		return -1
+	}
+	for i := range errnoNames {
+		if errnoNames[i].errno == e {
+			return errnoNames[i].linux
+		}
+	}
+	return -1
 }

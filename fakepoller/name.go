@@ -1,0 +1,59 @@
+package fakepoller
+
+import "strconv"
+
+// kind is what an actor in a point's name is.
+type kind uint8
+
+const (
+	kindWorld kind = iota
+	kindTest
+	kindWorker
+	kindPeer
+	kindListener
+	kindConn   // the end that called connect
+	kindServer // the end that was accepted
+	kinds
+)
+
+// chooser is somebody who has choices: its name and how many it had of each kind.
+type chooser struct {
+	kind  kind
+	index int32 // from 1
+	seq   [32]int32
+}
+
+// name returns the actor's words in a point. Strings are made once per world.
+func (w *World) name(c *chooser) string { return w.nameOf(c.kind, c.index) }
+
+func (w *World) nameOf(k kind, index int32) string {
+	switch k {
+	case kindWorld:
+		return "world"
+	case kindTest:
+		return "test"
+	case kindPeer:
+		return w.peers[index-1].name
+	}
+	if index == 0 {
+		return "socket" // neither connected nor listening yet
+	}
+	known := &w.names[k]
+	for int(index) > len(*known) {
+		*known = append(*known, describe(k, len(*known)+1))
+	}
+	return (*known)[index-1]
+}
+
+func describe(k kind, index int) string {
+	n := strconv.Itoa(index)
+	switch k {
+	case kindWorker:
+		return "worker " + n
+	case kindListener:
+		return "listener " + n
+	case kindServer:
+		return "conn " + n + " server"
+	}
+	return "conn " + n
+}

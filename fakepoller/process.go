@@ -1,0 +1,72 @@
+package fakepoller
+
+import (
+	"syscall"
+
+	"edgewise.test/poller"
+)
+
+// Process is a descriptor table with a limit. Workers of one process share it.
+type Process struct {
+	w      *World
+	index  int
+	fds    []file
+	lowest int // no free number below it
+	limit  int
+	closed []int // step at which a number was closed last
+}
+
+// stdio is how many numbers are taken before a program opens anything.
+const stdio = 3
+
+// NewProcess adds a process with an empty descriptor table. A new world has one
+// already, which [World.NewWorker] uses.
+func (w *World) NewProcess() *Process {
+	p := &Process{w: w, index: len(w.processes) + 1, limit: w.cfg.NoFile, lowest: stdio}
+	w.processes = append(w.processes, p)
+	return p
+}
+
+// SetNoFile changes RLIMIT_NOFILE: new numbers stay below it. What is open stays.
+func (p *Process) SetNoFile(limit int) { p.limit = limit }
+
+// NoFile returns RLIMIT_NOFILE.
+func (p *Process) NoFile() int { return p.limit }
+
+// free returns the lowest free number, or EMFILE.
+func (p *Process) free() (poller.FD, error) {
+	for p.lowest < len(p.fds) && p.fds[p.lowest] != nil {
+		p.lowest++
+	}
+	if p.lowest >= p.limit {
+		return -1, syscall.EMFILE
+	}
+	return poller.FD(p.lowest), nil
+}
+
+// install puts f on fd, which free has just returned.
+func (p *Process) install(fd poller.FD, f file) {
+	for int(fd) >= len(p.fds) {
+		p.fds = append(p.fds, nil)
+		p.closed = append(p.closed, 0)
+	}
+	p.fds[fd] = f
+	b := f.base()
+	b.refs++
+	b.opened = p.w.steps
+}
+
+func (p *Process) get(fd poller.FD) file {
+	if fd < 0 || int(fd) >= len(p.fds) {
+		return nil
+	}
+	return p.fds[fd]
+}
+
+func (p *Process) close(fd poller.FD) {
+	f := p.fds[fd]
+	p.fds[fd] = nil
+	p.closed[fd] = p.w.steps
+	p.lowest = min(p.lowest, int(fd))
+	deref(p.w, f)
+}

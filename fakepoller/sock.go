@@ -1,0 +1,575 @@
+package fakepoller
+
+import (
+	"net/netip"
+	"syscall"
+	"time"
+
+	"edgewise.test/faults"
+	"edgewise.test/poller"
+)
+
+// tcpState is the state of RFC 9293, 3.3.2. TIME-WAIT counts as closed, as it
+// does in Linux for the socket that a program holds.
+type tcpState uint8
+
+const (
+	tcpClose tcpState = iota
+	tcpListen
+	tcpSynSent
+	tcpEstablished
+	tcpFinWait1
+	tcpFinWait2
+	tcpCloseWait
+	tcpClosing
+	tcpLastAck
+)
+
+// Which directions are shut (sk_shutdown).
+const (
+	rcvShut uint8 = 1 << iota
+	sndShut
+	bothShut = rcvShut | sndShut
+)
+
+// connecting is struct socket's state, which answers a second connect.
+type connecting uint8
+
+const (
+	unconnected connecting = iota
+	inProgress
+	connected
+)
+
+// sock is a TCP socket: Linux net/ipv4/tcp.c and tcp_input.c at the level of
+// states, queues and wake-ups.
+type sock struct {
+	watched
+	chooser
+	w     *World
+	state tcpState
+	shut  uint8
+	done  bool  // a FIN was received (SOCK_DONE)
+	err   error // pending, told once
+	conn  connecting
+	peer  *sock
+
+	in      queue     // what the peer wrote and nobody read yet
+	visible int       // how much of it has arrived
+	flying  int       // how much of it is on its way; the rest waits for room
+	flight  []segment // on its way here, in order
+	arrival timer
+
+	finQueued, finSent bool
+	nospace            bool // somebody was told that there is no room (SOCK_NOSPACE)
+	squeezed           bool // a fault keeps the buffer full until space fires
+	space              timer
+
+	sndbuf, rcvbuf, lowat int
+	linger                int
+	flags                 optFlags
+
+	local, remote netip.AddrPort
+	isBound       bool // by bind or listen, which close undoes
+
+	listener
+	syn      timer
+	synTries int
+	orphan   bool // nobody holds a descriptor
+	pooled   bool
+}
+
+type optFlags uint8
+
+const (
+	optNoDelay optFlags = 1 << iota
+	optKeepAlive
+	optReuseAddr
+	optReusePort
+)
+
+// segment is a piece of the stream on its way, or what follows the stream.
+type segment struct {
+	n     int
+	at    time.Duration
+	fin   bool
+	reset int // outcome of faults.Reset; 3: the sender's own reset
+}
+
+const ownReset = 3
+
+// restDelay is how much later the rest of a split segment comes when nothing
+// else is said: enough for the receiver to run in between.
+const restDelay = time.Millisecond
+
+func (w *World) newSock() *sock {
+	var s *sock
+	if n := len(w.freeSocks); n > 0 {
+		s = w.freeSocks[n-1]
+		w.freeSocks = w.freeSocks[:n-1]
+		in := queue{buf: s.in.buf}
+		*s = sock{in: in, flight: s.flight[:0], listener: listener{accepts: s.accepts[:0]}}
+	} else {
+		s = new(sock)
+	}
+	s.w = w
+	s.kind = kindConn
+	s.sndbuf, s.rcvbuf, s.lowat, s.linger = w.cfg.SndBuf, w.cfg.RcvBuf, 1, -1
+	s.opened = w.steps
+	s.arrival.fire, s.space.fire, s.syn.fire = s, s, s
+	return s
+}
+
+// maxPooledQueue keeps a big transfer's memory from staying with the world.
+const maxPooledQueue = 64 << 10
+
+// recycle takes a socket back once nothing can reach it.
+func (s *sock) recycle() {
+	p := s.peer
+	if !s.gone() || p != nil && !p.gone() {
+		return
+	}
+	s.pool()
+	if p != nil {
+		p.pool()
+	}
+}
+
+func (s *sock) gone() bool {
+	return s.orphan && s.refs <= 0 && s.state == tcpClose && len(s.flight) == 0 && s.space.index == 0 && s.syn.index == 0 && s.queuedOn == nil
+}
+
+func (s *sock) pool() {
+	if s.pooled {
+		return
+	}
+	s.pooled = true
+	s.peer = nil
+	if len(s.in.buf) <= maxPooledQueue {
+		s.w.freeSocks = append(s.w.freeSocks, s)
+	}
+}
+
+// poll is tcp_poll.
+func (s *sock) poll() poller.Events {
+	if s.state == tcpListen {
+		if s.pending() > 0 {
+			return poller.In
+		}
+		return 0
+	}
+	var bits poller.Events
+	if s.shut == bothShut || s.state == tcpClose {
+		bits |= poller.Hup
+	}
+	if s.shut&rcvShut != 0 {
+		bits |= poller.In | poller.RdHup
+	}
+	if s.state != tcpSynSent {
+		if s.visible >= min(s.lowat, s.rcvbuf) && s.visible > 0 {
+			bits |= poller.In
+		}
+		if s.shut&sndShut != 0 || s.writable() {
+			bits |= poller.Out
+		} else {
+			s.nospace = true
+		}
+	}
+	if s.err != nil {
+		bits |= poller.Err
+	}
+	return bits
+}
+
+// queued is how much the peer has not acknowledged (sk_wmem_queued).
+func (s *sock) queued() int {
+	if s.peer == nil {
+		return 0
+	}
+	return s.peer.in.n - s.peer.visible
+}
+
+// writable is __sk_stream_is_writeable: a third of the buffer is free.
+func (s *sock) writable() bool {
+	q := s.queued()
+	return !s.squeezed && s.sndbuf-q >= q/2
+}
+
+// read is tcp_recvmsg; drop tells whether the bytes leave the queue.
+func (s *sock) read(p []byte, drop bool) (int, error) {
+	if s.state == tcpListen {
+		return 0, syscall.ENOTCONN
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if s.visible > 0 {
+		n := min(len(p), s.visible)
+		s.in.peek(p[:n])
+		if drop {
+			s.in.discard(n)
+			s.visible -= n
+			if s.peer != nil && s.in.n > s.visible+s.flying {
+				s.peer.transmit()
+			}
+		}
+		return n, nil
+	}
+	switch {
+	case s.done:
+		return 0, nil
+	case s.err != nil:
+		return 0, s.takeError()
+	case s.shut&rcvShut != 0:
+		return 0, nil
+	case s.state == tcpClose:
+		return 0, syscall.ENOTCONN
+	}
+	return 0, syscall.EAGAIN
+}
+
+func (s *sock) takeError() error {
+	err := s.err
+	s.err = nil
+	return err
+}
+
+// write is tcp_sendmsg; it takes bytes of several slices as of one.
+func (s *sock) write(bufs [][]byte) (int, error) {
+	total := 0
+	for _, b := range bufs {
+		total += len(b)
+	}
+	switch {
+	case s.err != nil:
+		return 0, s.takeError()
+	case s.state == tcpSynSent:
+		return 0, syscall.EAGAIN
+	case s.shut&sndShut != 0, s.state == tcpClose, s.state == tcpListen:
+		return 0, syscall.EPIPE
+	case total == 0:
+		return 0, nil
+	}
+	room := s.sndbuf - s.queued()
+	if s.squeezed {
+		room = 0
+	} else if room > 0 {
+		if k := s.w.choose(&s.chooser, faults.Room, min(total, room)+1); k > 0 {
+			room = k - 1
+			s.squeezed = true
+			s.w.timers.arm(&s.space, s.w.now+restDelay)
+		}
+	}
+	if room <= 0 {
+		s.nospace = true
+		return 0, syscall.EAGAIN
+	}
+	n := min(total, room)
+	left := n
+	for _, b := range bufs {
+		take := min(len(b), left)
+		s.peer.in.write(b[:take])
+		left -= take
+	}
+	if n < total {
+		s.nospace = true
+	}
+	s.transmit()
+	return n, nil
+}
+
+// transmit sends what the receiver's window has room for, and the FIN after the
+// last byte.
+func (s *sock) transmit() {
+	r := s.peer
+	for {
+		unsent := r.in.n - r.visible - r.flying
+		n := min(unsent, r.rcvbuf-r.visible-r.flying)
+		if n <= 0 {
+			if unsent == 0 && s.finQueued && !s.finSent {
+				s.finSent = true
+				s.put(segment{fin: true}, s.w.chooseTime(&s.chooser, faults.Fin))
+			}
+			return
+		}
+		if !s.send(n) {
+			return
+		}
+	}
+}
+
+// send puts n bytes on their way, in as many segments as the source likes. It
+// returns false when the connection died of it.
+func (s *sock) send(n int) bool {
+	late := time.Duration(0)
+	for n > 0 {
+		piece := n
+		if k := s.w.choose(&s.chooser, faults.Segment, n); k > 0 {
+			piece = k
+		}
+		delay := s.w.chooseTime(&s.chooser, faults.Delay)
+		reset := s.w.choose(&s.chooser, faults.Reset, ownReset)
+		s.put(segment{n: piece, reset: reset}, late+delay)
+		if s.state == tcpClose || s.peer == nil {
+			return false
+		}
+		n -= piece
+		late += restDelay
+	}
+	return true
+}
+
+// put sends a segment that takes so long. What is already on its way comes first.
+func (s *sock) put(seg segment, late time.Duration) {
+	r := s.peer
+	seg.at = s.w.now + late
+	if len(r.flight) == 0 && late == 0 {
+		r.flying += seg.n
+		r.arrive(seg)
+		return
+	}
+	if n := len(r.flight); n > 0 {
+		seg.at = max(seg.at, r.flight[n-1].at)
+	}
+	r.flight = append(r.flight, seg)
+	r.flying += seg.n
+	if r.arrival.index == 0 {
+		r.w.timers.arm(&r.arrival, seg.at)
+	}
+}
+
+// fired implements firer for the three timers of a socket.
+func (s *sock) fired(t *timer) {
+	switch t {
+	case &s.arrival:
+		s.land()
+	case &s.space:
+		s.squeezed = false
+		s.checkSpace()
+	case &s.syn:
+		s.sendSyn()
+	}
+	s.recycle()
+}
+
+// land lets every segment arrive that is due.
+func (s *sock) land() {
+	for len(s.flight) > 0 && s.flight[0].at <= s.w.now {
+		seg := s.flight[0]
+		s.flight = s.flight[:copy(s.flight, s.flight[1:])]
+		s.arrive(seg)
+	}
+	if len(s.flight) > 0 {
+		s.w.timers.arm(&s.arrival, s.flight[0].at)
+	}
+}
+
+// arrive is the receiving end of a segment: tcp_rcv_established and
+// tcp_rcv_state_process.
+func (r *sock) arrive(seg segment) {
+	s := r.peer
+	r.flying -= seg.n
+	switch {
+	case seg.reset == ownReset:
+		r.rstArrived()
+		return
+	case seg.reset == 1:
+		r.drop(seg.n)
+		s.rstArrived()
+		r.rstArrived()
+		return
+	case r.state == tcpClose:
+		r.drop(seg.n)
+		s.rstArrived()
+		return
+	case seg.n > 0 && r.shut&rcvShut != 0 && (r.state == tcpFinWait1 || r.state == tcpFinWait2):
+		// RFC 1122 4.2.2.13: data that nobody will read is answered with a reset (CL-06, CL-13).
+		r.drop(seg.n)
+		r.rstArrived()
+		s.rstArrived()
+		return
+	}
+	if seg.n > 0 {
+		r.visible += seg.n
+		r.w.noteArrival(r, seg.n)
+		if r.visible >= r.lowat {
+			r.wake(r.w, poller.In)
+		}
+		s.checkSpace()
+	}
+	if seg.fin {
+		r.finArrived()
+		s.finAcked()
+	}
+	if seg.reset == 2 {
+		s.rstArrived()
+		r.rstArrived()
+	}
+}
+
+// drop forgets n bytes that were about to become visible, and all behind them.
+func (r *sock) drop(n int) {
+	if n > 0 {
+		r.in.truncate(r.visible)
+		r.flying, r.flight = 0, r.flight[:0]
+		r.w.timers.disarm(&r.arrival)
+	}
+}
+
+// checkSpace is tcp_check_space: the edge of EPOLLOUT.
+func (s *sock) checkSpace() {
+	if s.nospace && s.state != tcpClose && s.writable() {
+		s.nospace = false
+		s.wake(s.w, poller.Out)
+	}
+}
+
+func (r *sock) finArrived() {
+	switch r.state {
+	case tcpEstablished:
+		r.state = tcpCloseWait
+	case tcpFinWait1:
+		r.state = tcpClosing
+	case tcpFinWait2:
+		r.state = tcpClose
+		r.shut = bothShut
+	}
+	r.shut |= rcvShut
+	r.done = true
+	r.w.noteNet(r, "FIN arrives")
+	r.wake(r.w, 0)
+	r.recycle()
+}
+
+// finAcked is the arrival of the ACK of our FIN: an edge of its own (ET-29).
+func (s *sock) finAcked() {
+	switch s.state {
+	case tcpFinWait1:
+		s.state = tcpFinWait2
+	case tcpClosing, tcpLastAck:
+		s.state = tcpClose
+		s.shut = bothShut
+	default:
+		return
+	}
+	s.wake(s.w, 0)
+	s.recycle()
+}
+
+// rstArrived is tcp_reset.
+func (s *sock) rstArrived() {
+	var errno syscall.Errno
+	switch s.state {
+	case tcpClose:
+		return
+	case tcpSynSent:
+		errno = syscall.ECONNREFUSED
+	case tcpCloseWait:
+		errno = syscall.EPIPE
+	default:
+		errno = syscall.ECONNRESET
+	}
+	s.w.noteNet(s, "RST arrives")
+	s.fail(errno)
+}
+
+// fail ends the connection with a pending error.
+func (s *sock) fail(errno syscall.Errno) {
+	if !s.orphan {
+		s.err = errno
+	}
+	s.die()
+	s.wake(s.w, 0)
+	s.recycle()
+}
+
+// die is tcp_done: what has arrived stays readable, all else is gone.
+func (s *sock) die() {
+	s.state, s.shut = tcpClose, bothShut
+	s.in.truncate(s.visible)
+	s.flying, s.flight = 0, s.flight[:0]
+	s.w.timers.disarm(&s.arrival)
+	s.w.timers.disarm(&s.syn)
+	s.w.timers.disarm(&s.space)
+	s.squeezed = false
+	if r := s.peer; r != nil { // tcp_write_queue_purge: what was not sent yet
+		r.in.truncate(r.visible + r.flying)
+	}
+}
+
+// sendRst resets the peer after everything that is already on its way to it.
+func (s *sock) sendRst() {
+	r := s.peer
+	s.die()
+	if r != nil && r.state != tcpClose {
+		s.put(segment{reset: ownReset}, 0)
+	}
+}
+
+// released implements file: tcp_close.
+func (s *sock) released() {
+	s.orphan = true
+	s.unbind()
+	switch {
+	case s.state == tcpListen:
+		s.stopListening()
+		s.state = tcpClose
+	case s.state == tcpSynSent:
+		s.die()
+	case s.state == tcpClose:
+	case s.visible > 0 || s.linger == 0:
+		s.sendRst()
+	default:
+		s.shut = bothShut
+		s.sendFin()
+	}
+	s.err = nil
+	s.in.truncate(s.visible)
+	s.in.discard(s.visible)
+	s.visible = 0
+	s.recycle()
+}
+
+// sendFin is tcp_close_state and tcp_send_fin.
+func (s *sock) sendFin() {
+	switch s.state {
+	case tcpEstablished:
+		s.state = tcpFinWait1
+	case tcpCloseWait:
+		s.state = tcpLastAck
+	default:
+		return
+	}
+	s.finQueued = true
+	s.transmit()
+}
+
+// shutdown is inet_shutdown. The waking at the end happens whatever the answer
+// is (CN-18, ET-14).
+func (s *sock) shutdown(how poller.How) error {
+	if how < poller.ShutRead || how > poller.ShutBoth {
+		return syscall.EINVAL
+	}
+	mask := uint8(how + 1)
+	var err error
+	switch s.state {
+	case tcpListen:
+		if mask&rcvShut != 0 {
+			s.stopListening()
+			s.state = tcpClose
+		}
+	case tcpSynSent:
+		s.die()
+		s.shut, s.err, s.conn = 0, syscall.ECONNRESET, unconnected
+	default:
+		if s.state == tcpClose {
+			err = syscall.ENOTCONN
+		}
+		s.shut |= mask
+		if mask&sndShut != 0 {
+			s.sendFin()
+		}
+	}
+	s.wake(s.w, 0)
+	return err
+}

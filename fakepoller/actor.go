@@ -48,7 +48,7 @@ func (w *World) spawn(a *actor, f func()) {
 			a.state = ended
 			if r := recover(); r != nil {
 				if _, ok := r.(ending); !ok {
-					w.find(Finding{Kind: Panic, Text: fmt.Sprintf("%s: %v", w.name(&a.chooser), r), Stack: string(debug.Stack())})
+					w.find(Finding{Kind: Panic, Text: fmt.Sprintf("%s: %v", w.name(&a.chooser), r), Value: r, Stack: string(debug.Stack())})
 				}
 			}
 		}()

@@ -27,7 +27,8 @@ type Finding struct {
 	At   time.Duration // virtual
 	Step int           // the call that showed it
 	Text string
-	// Stack is the panicking actor's.
+	// Value is what an actor panicked with, and Stack where.
+	Value any
 	Stack string
 }
 

@@ -137,6 +137,15 @@ func (o Op) Alternatives(dst []int, n int) []int {
 	return append(dst, 1, 2, 3, n/2, n-2, n-1)
 }
 
+// Telling is Alternatives for when there is no time for all of them: of a range
+// above 8, the ends and the middle.
+func (o Op) Telling(dst []int, n int) []int {
+	if ops[o].unit == unitTime || n <= 8 {
+		return o.Alternatives(dst, n)
+	}
+	return append(dst, 1, 2, 3, n/2, n-2, n-1)
+}
+
 // maxDense is the widest range that is worth trying value by value: larger than
 // any ClientHello.
 const maxDense = 4096

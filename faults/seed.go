@@ -63,16 +63,8 @@ func (s *seedSource) Choose(p Point, n int) int {
 	if h&1 == 0 && ops[p.Op].unit != unitTime { // half uniform, half of the telling values
 		return 1 + int(h>>1%uint64(n-1))
 	}
-	s.alts = p.Op.telling(s.alts[:0], n)
+	s.alts = p.Op.Telling(s.alts[:0], n)
 	return s.alts[h>>1%uint64(len(s.alts))]
-}
-
-// telling is Alternatives for drawing: a wide range by its ends.
-func (o Op) telling(dst []int, n int) []int {
-	if ops[o].unit == unitTime || n <= 8 {
-		return o.Alternatives(dst, n)
-	}
-	return append(dst, 1, 2, 3, n/2, n-2, n-1)
 }
 
 func (s *seedSource) hash(p Point) uint64 {

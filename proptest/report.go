@@ -1,0 +1,94 @@
+package proptest
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Report explains a failure in at most 40 lines: the assertion, the deviations, a
+// timeline, whether it is legal, and what to do with it. how are lines that say
+// how to replay it.
+func (f *Failure) Report(how ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n", firstLines(f.Message, 4))
+	fmt.Fprintf(&b, "schedule: %s", f.differs())
+	if f.ShrinkRuns > 0 {
+		fmt.Fprintf(&b, " (shrunk from %d in %d runs; schedule %d, by %s%s)", f.From, f.ShrinkRuns, f.Schedule, f.Strategy, f.seedText())
+	}
+	b.WriteByte('\n')
+	for i, d := range f.Plan.Deviations {
+		if i == 8 {
+			fmt.Fprintf(&b, "  ... and %d more\n", len(f.Plan.Deviations)-i)
+			break
+		}
+		fmt.Fprintf(&b, "  [%d] %s\n", i+1, d)
+	}
+	b.WriteByte('\n')
+	for _, line := range timeline(f.Events, f.Plan) {
+		fmt.Fprintf(&b, "  %s\n", line)
+	}
+	b.WriteByte('\n')
+	if f.Plan.Hostile() {
+		b.WriteString("legal on Linux: no, the plan uses hostile operations\n")
+	} else {
+		b.WriteString("legal on Linux: yes\n")
+	}
+	for _, d := range f.Missed {
+		fmt.Fprintf(&b, "not met: %s\n", d)
+	}
+	if f.Unrepeatable != "" {
+		fmt.Fprintf(&b, "NOT REPEATABLE: %s. Usual causes: map order, select, time.Now, a goroutine, math/rand.\n", f.Unrepeatable)
+	}
+	for _, line := range how {
+		b.WriteString(line + "\n")
+	}
+	return b.String()
+}
+
+func (f *Failure) differs() string {
+	switch n := len(f.Plan.Deviations); n {
+	case 0:
+		return "calm; nothing has to go wrong"
+	case 1:
+		return "1 deviation from the calm one"
+	default:
+		return fmt.Sprintf("%d deviations from the calm one", n)
+	}
+}
+
+func (f *Failure) seedText() string {
+	if f.Seed == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", seed %d", f.Seed)
+}
+
+func firstLines(s string, n int) string {
+	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	if len(lines) > n {
+		lines = append(lines[:n], fmt.Sprintf("(%d more lines)", len(lines)-n))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Summary says in one line what a passing search covered.
+func (r Result) Summary() string {
+	s := fmt.Sprintf("%d schedules in %.1fs: the calm one with %d choices", r.Schedules, r.Elapsed.Seconds(), r.Choices)
+	if r.Single > 0 {
+		s += fmt.Sprintf(", %s%d with one deviation", all(r.AllSingle), r.Single)
+	}
+	if r.Pairs > 0 {
+		s += fmt.Sprintf(", %s%d with two", all(r.AllPairs), r.Pairs)
+	}
+	if r.Random > 0 {
+		s += fmt.Sprintf(", %d at random", r.Random)
+	}
+	return s
+}
+
+func all(complete bool) string {
+	if complete {
+		return "all "
+	}
+	return ""
+}

@@ -1,0 +1,155 @@
+package proptest
+
+import (
+	"fmt"
+
+	"edgewise.test/fakepoller"
+	"edgewise.test/faults"
+)
+
+// Failure is a schedule that fails, as small as it could be made.
+type Failure struct {
+	// Message is the first failed assertion or finding.
+	Message string
+	// Class is what shrinking kept: the assertion's format, or the finding's kind.
+	Class string
+	// Plan replays it. No deviation can be taken out of it.
+	Plan faults.Plan
+	// Events is what happened; Digest identifies it.
+	Events []fakepoller.Event
+	Digest uint64
+
+	Strategy   string
+	Seed       uint64 // of the random run that found it, else 0
+	Schedule   int    // which run found it
+	From       int    // deviations before shrinking
+	ShrinkRuns int
+	// Unrepeatable says what differed between two runs of the same plan: the
+	// scenario depends on something other than its world. "" is the good case.
+	Unrepeatable string
+	// Missed are deviations of a replayed plan that no point asked for.
+	Missed []faults.Deviation
+}
+
+// shrinkBudget bounds the runs of one shrinking.
+const shrinkBudget = 5_000
+
+// explain shrinks a failure and replays the result.
+func (s *search) explain(f *found) *Failure {
+	sh := &shrinker{Config: s.Config, class: f.failure.class}
+	plan := sh.shrink(f.plan)
+	out := s.replay(plan)
+	out.Strategy, out.Seed, out.Schedule = f.strategy, f.seed, s.result.Schedules
+	out.From, out.ShrinkRuns = len(f.plan.Deviations), sh.runs
+	return out
+}
+
+type shrinker struct {
+	*Config
+	class    string
+	runs     int
+	recorder faults.Recorder
+}
+
+// fails tells whether plan fails in the same class, and returns the plan that it
+// really followed: deviations that were never asked for are gone.
+func (sh *shrinker) fails(plan faults.Plan) (faults.Plan, bool) {
+	if sh.runs >= shrinkBudget {
+		return plan, false
+	}
+	sh.runs++
+	sh.recorder.Source = plan.Source()
+	o := sh.execute(&sh.recorder, false)
+	if o.failure == nil || o.failure.class != sh.class {
+		return plan, false
+	}
+	return sh.recorder.Plan(), true
+}
+
+// shrink drops what it can, first in halves and quarters and then one by one,
+// makes the rest smaller, and repeats that until nothing changes.
+func (sh *shrinker) shrink(plan faults.Plan) faults.Plan {
+	for changed := true; changed; {
+		changed = false
+		for size := len(plan.Deviations); size >= 1; size /= 2 {
+			for at := 0; at+size <= len(plan.Deviations); {
+				if smaller, ok := sh.fails(without(plan, at, size)); ok && len(smaller.Deviations) < len(plan.Deviations) {
+					plan, changed = smaller, true
+				} else {
+					at += size
+				}
+			}
+		}
+		for i := 0; i < len(plan.Deviations); i++ {
+			if smaller, ok := sh.lower(plan, i); ok {
+				plan, changed = smaller, true
+			}
+		}
+	}
+	return plan
+}
+
+func without(p faults.Plan, at, size int) faults.Plan {
+	kept := append([]faults.Deviation(nil), p.Deviations[:at]...)
+	return faults.Plan{Deviations: append(kept, p.Deviations[at+size:]...)}
+}
+
+// lower tries smaller outcomes for deviation i, smallest first.
+func (sh *shrinker) lower(plan faults.Plan, i int) (faults.Plan, bool) {
+	if i >= len(plan.Deviations) {
+		return plan, false
+	}
+	d := plan.Deviations[i]
+	for _, outcome := range d.Op.Telling(nil, d.Outcome) {
+		if outcome >= d.Outcome {
+			continue
+		}
+		candidate := faults.Plan{Deviations: append([]faults.Deviation(nil), plan.Deviations...)}
+		candidate.Deviations[i].Outcome = outcome
+		if smaller, ok := sh.fails(candidate); ok && len(smaller.Deviations) <= len(plan.Deviations) {
+			return smaller, true
+		}
+	}
+	return plan, false
+}
+
+// Replay runs the scenario once under plan. It returns nil when that passes.
+func Replay(c Config, plan faults.Plan) *Failure {
+	f := c.replay(plan)
+	if f.Message == "" && f.Unrepeatable == "" {
+		return nil
+	}
+	return f
+}
+
+// replay runs plan twice, traced, and compares. A passing run has no message.
+func (c *Config) replay(plan faults.Plan) *Failure {
+	source := plan.Source()
+	var first, second faults.Recorder
+	first.Source, second.Source = source, plan.Source()
+	o := c.execute(&first, true)
+	f := &Failure{Plan: plan, Events: o.events, Digest: o.digest, From: len(plan.Deviations), Strategy: "replay", Missed: source.Missed()}
+	if o.failure != nil {
+		f.Message, f.Class = o.failure.message, o.failure.class
+	}
+	if again := c.execute(&second, false); again.digest != o.digest {
+		f.Unrepeatable = firstDifference(first.Choices, second.Choices)
+	}
+	return f
+}
+
+// firstDifference names the first choice at which two runs of one plan differ.
+func firstDifference(a, b []faults.Choice) string {
+	for i := range a {
+		if i >= len(b) {
+			return fmt.Sprintf("the second run ended before choice %d, %s", i+1, a[i].Point)
+		}
+		if a[i] != b[i] {
+			return fmt.Sprintf("choice %d was %s of %d, then %s of %d", i+1, a[i].Point, a[i].N, b[i].Point, b[i].N)
+		}
+	}
+	if len(b) > len(a) {
+		return fmt.Sprintf("the second run went on at choice %d, %s", len(a)+1, b[len(a)].Point)
+	}
+	return "the same choices led to different results"
+}

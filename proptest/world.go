@@ -1,0 +1,80 @@
+package proptest
+
+import (
+	"fmt"
+
+	"edgewise.test/fakepoller"
+	"edgewise.test/faults"
+)
+
+// World is what a scenario gets: a fakepoller world that can fail. It lives for
+// one run of the scenario.
+type World struct {
+	*fakepoller.World
+	failures []*failure
+}
+
+type failure struct{ class, message string }
+
+// fatal unwinds the actor that called Fatalf.
+type fatal struct{}
+
+// Errorf notes a failure and goes on. The format, without its arguments, is the
+// failure's class: shrinking keeps the class.
+func (w *World) Errorf(format string, args ...any) {
+	w.failures = append(w.failures, &failure{format, fmt.Sprintf(format, args...)})
+}
+
+// Fatalf is Errorf, and ends the actor that calls it, or the scenario.
+func (w *World) Fatalf(format string, args ...any) {
+	w.Errorf(format, args...)
+	panic(fatal{})
+}
+
+// outcome is one run of a scenario.
+type outcome struct {
+	choices []faults.Choice
+	digest  uint64
+	failure *failure
+	events  []fakepoller.Event // if traced
+	end     fakepoller.Finding // the finding that failed it, if one did
+	steps   int
+}
+
+// execute runs the scenario once. The choices belong to rec.
+func (c *Config) execute(rec *faults.Recorder, trace bool) outcome {
+	rec.Choices = rec.Choices[:0]
+	config := c.World
+	config.Source, config.Trace = rec, trace
+	w := &World{World: fakepoller.New(config)}
+	panicked := w.body(c.Scenario)
+	o := outcome{choices: rec.Choices, digest: w.Digest(), events: w.Trace(), steps: w.Steps()}
+	switch {
+	case len(w.failures) > 0:
+		o.failure = w.failures[0]
+	case panicked != nil:
+		o.failure = panicked
+	default:
+		for _, f := range w.Audit() {
+			if _, ours := f.Value.(fatal); !ours {
+				o.failure, o.end = &failure{string(f.Kind), f.String()}, f
+				break
+			}
+		}
+	}
+	w.Close()
+	return o
+}
+
+// body runs the scenario's own goroutine and turns a panic into a failure.
+func (w *World) body(scenario func(*World)) (panicked *failure) {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, ours := r.(fatal); !ours {
+				panicked = &failure{"panic", fmt.Sprintf("panic: %v", r)}
+			}
+		}
+	}()
+	scenario(w)
+	return nil
+}

@@ -40,7 +40,7 @@ type ending struct{}
 
 // spawn makes a coroutine that runs f when its turn comes.
 func (w *World) spawn(a *actor, f func()) {
-	a.w = w
+	a.w, a.timer.fire = w, a
 	w.actors = append(w.actors, a)
 	a.resume, a.stop = iter.Pull(func(yield func(struct{}) bool) {
 		a.yield = yield
@@ -91,7 +91,6 @@ func (w *World) block(until time.Duration, where string) (woken, idle bool) {
 	a := w.current
 	a.state, a.woken, a.where, a.blocking = blocked, false, where, w.steps
 	if until >= 0 {
-		a.timer.fire = a
 		w.timers.arm(&a.timer, until)
 	}
 	if !w.switchAway(a) {

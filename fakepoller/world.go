@@ -82,7 +82,7 @@ func New(cfg Config) *World {
 	w.nextPort = firstEphemeral
 	w.self.kind = kindWorld
 	w.main = &actor{w: w, state: running}
-	w.main.kind = kindTest
+	w.main.kind, w.main.timer.fire = kindTest, w.main
 	w.current = w.main
 	w.NewProcess()
 	return w

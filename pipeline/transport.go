@@ -49,8 +49,8 @@ type TransportSocketCallbacks interface {
 	// PeerEnded says that the poller has reported a FIN or an error: read on
 	// after a short read, to reach it.
 	PeerEnded() bool
-	// FlushWriteBuffer asks for a DoWrite now, for instance when the handshake
-	// is done.
+	// FlushWriteBuffer asks for a DoWrite in the next iteration, for instance
+	// when the handshake is done.
 	FlushWriteBuffer()
 }
 

@@ -1,50 +1,79 @@
-// Package tcpproxy is the network filter that connects a downstream connection
-// with an upstream one (Envoy envoy.filters.network.tcp_proxy).
+// Package tcpproxy is the network filter that joins a downstream connection with
+// an upstream one (Envoy envoy.filters.network.tcp_proxy).
+//
+// A new downstream connection is not read from until its upstream is connected, so
+// nothing is buffered for a host that refuses. Then bytes and ends of streams go
+// both ways, each direction for itself. When one side has more to write than its
+// buffer limit, the other is not read from until half of it is written. When one
+// connection closes, what it has sent is flushed to the other, which closes too.
 package tcpproxy
 
 import (
-	"net/netip"
 	"time"
 
 	"edgewise.test/pipeline"
 )
 
-// Config says where connections go.
+// DefaultIdleTimeout is Envoy's.
+const DefaultIdleTimeout = time.Hour
+
+// Config says where connections go and how long they may be silent.
 type Config struct {
 	// StatPrefix names the counters, tcp.<StatPrefix>.*.
 	StatPrefix string
-	// Cluster is where upstream hosts come from. Workers do not share it.
+	// Cluster is where upstream hosts come from.
 	Cluster *Cluster
-	// IdleTimeout closes both connections when no byte has moved for so long.
-	// 0 means Envoy's hour, negative means never.
+	// IdleTimeout closes both connections when no byte has come from either for
+	// so long. 0 means [DefaultIdleTimeout], negative means never.
 	IdleTimeout time.Duration
 }
 
-// Proxy is the filter with its configuration and counters, for one worker.
-type Proxy struct{}
-
-// New returns a proxy.
-func New(cfg Config) *Proxy { return &Proxy{} }
-
-// Filter adds the proxy to c. It is a [pipeline.FilterFactory].
-func (p *Proxy) Filter(c *pipeline.Connection) {}
-
-// Snapshot returns the counters of the proxy, without those of its cluster.
-func (p *Proxy) Snapshot() pipeline.Snapshot { return nil }
-
-// Cluster is a set of upstream hosts with static addresses, taken in turn.
-type Cluster struct{}
-
-// ClusterConfig names the hosts of a cluster.
-type ClusterConfig struct {
-	Name             string
-	Hosts            []netip.AddrPort
-	ConnectTimeout   time.Duration // 0 means Envoy's 5 s, negative means none
-	BufferLimitBytes int           // 0 means Envoy's 1 MiB, negative means none
+// Proxy is the filter with its configuration and counters. It belongs to one loop,
+// and so does its cluster.
+type Proxy struct {
+	config Config
+	stats  Stats
 }
 
-// NewCluster returns a cluster.
-func NewCluster(cfg ClusterConfig) *Cluster { return &Cluster{} }
+// Stats are the counters of a proxy; the comment is the name behind
+// "tcp.<stat prefix>.".
+type Stats struct {
+	CxTotal     uint64 // downstream_cx_total
+	CxNoRoute   uint64 // downstream_cx_no_route: the cluster has no host
+	RxBytes     uint64 // downstream_cx_rx_bytes_total
+	TxBytes     uint64 // downstream_cx_tx_bytes_total: given to the downstream connection
+	IdleTimeout uint64 // idle_timeout
+}
 
-// Snapshot returns the counters of the cluster, cluster.<Name>.*.
-func (c *Cluster) Snapshot() pipeline.Snapshot { return nil }
+// New returns a proxy.
+func New(cfg Config) *Proxy {
+	switch {
+	case cfg.IdleTimeout == 0:
+		cfg.IdleTimeout = DefaultIdleTimeout
+	case cfg.IdleTimeout < 0:
+		cfg.IdleTimeout = 0
+	}
+	return &Proxy{config: cfg}
+}
+
+// Filter adds the proxy to c. It is a [pipeline.FilterFactory].
+func (p *Proxy) Filter(c *pipeline.Connection) {
+	s := &session{proxy: p, downstream: c}
+	c.AddReadFilter((*downstreamFilter)(s))
+	c.AddConnectionCallbacks((*downstreamCallbacks)(s))
+}
+
+// Stats are the counters, live.
+func (p *Proxy) Stats() *Stats { return &p.stats }
+
+// Snapshot returns the counters of the proxy, without those of its cluster.
+func (p *Proxy) Snapshot() pipeline.Snapshot {
+	prefix := "tcp." + p.config.StatPrefix + "."
+	return pipeline.MakeSnapshot(
+		pipeline.Stat{Name: prefix + "downstream_cx_total", Value: p.stats.CxTotal},
+		pipeline.Stat{Name: prefix + "downstream_cx_no_route", Value: p.stats.CxNoRoute},
+		pipeline.Stat{Name: prefix + "downstream_cx_rx_bytes_total", Value: p.stats.RxBytes},
+		pipeline.Stat{Name: prefix + "downstream_cx_tx_bytes_total", Value: p.stats.TxBytes},
+		pipeline.Stat{Name: prefix + "idle_timeout", Value: p.stats.IdleTimeout},
+	)
+}

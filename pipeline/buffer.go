@@ -1,0 +1,190 @@
+package pipeline
+
+import (
+	"fmt"
+
+	"edgewise.test/poller"
+)
+
+// chunkSize is what one read takes at most, and the storage that a buffer with
+// something in it has at least (speed: throughput doubles from 16 to 64 KiB).
+const chunkSize = 64 << 10
+
+// Buffer is a queue of bytes in one piece, with watermarks. Buffers of connections
+// take their storage from a pool of their loop while they are not empty, so an
+// idle connection has none. The zero value is empty, unlimited and unpooled.
+type Buffer struct {
+	b     []byte // b[r:w] is queued
+	r, w  int
+	pool  *chunkPool // nil: the garbage collector
+	limit int        // high watermark; 0: no watermarks
+	above bool       // over the high watermark and not yet down at the low one
+	watch bufferWatcher
+}
+
+// bufferWatcher is told when a buffer crosses its watermarks.
+type bufferWatcher interface {
+	onAboveHighWatermark(b *Buffer)
+	onBelowLowWatermark(b *Buffer)
+}
+
+// Len is the number of bytes queued.
+func (b *Buffer) Len() int { return b.w - b.r }
+
+// Bytes is everything queued. It is the buffer's, and valid until the buffer
+// changes.
+func (b *Buffer) Bytes() []byte { return b.b[b.r:b.w] }
+
+// Write appends a copy of p. It never fails.
+func (b *Buffer) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		copy(b.Reserve(len(p)), p)
+		b.Commit(len(p))
+	}
+	return len(p), nil
+}
+
+// WriteString appends s. It never fails.
+func (b *Buffer) WriteString(s string) (int, error) {
+	if len(s) > 0 {
+		copy(b.Reserve(len(s)), s)
+		b.Commit(len(s))
+	}
+	return len(s), nil
+}
+
+// Drain drops the first n bytes, at most Len.
+func (b *Buffer) Drain(n int) {
+	if n < 0 || n > b.Len() {
+		panic(fmt.Sprintf("pipeline: drain %d of %d bytes", n, b.Len()))
+	}
+	b.r += n
+	if b.r == b.w {
+		b.release()
+	}
+	b.checkLow()
+}
+
+// Move takes everything from src and leaves it empty. It copies only when there is
+// something in b.
+func (b *Buffer) Move(src *Buffer) {
+	if src.Len() == 0 || src == b {
+		return
+	}
+	if b.Len() > 0 {
+		copy(b.Reserve(src.Len()), src.Bytes())
+		b.w += src.Len()
+		src.release()
+	} else {
+		b.release()
+		b.b, b.r, b.w = src.b, src.r, src.w
+		src.b, src.r, src.w = nil, 0, 0
+	}
+	b.checkHigh()
+	src.checkLow()
+}
+
+// Reserve returns room for at least n bytes behind what is queued. Commit appends
+// what was filled of it.
+func (b *Buffer) Reserve(n int) []byte {
+	if len(b.b)-b.w < n {
+		b.makeRoom(n)
+	}
+	return b.b[b.w:]
+}
+
+// Commit appends the first n bytes of what Reserve returned.
+func (b *Buffer) Commit(n int) {
+	if n < 0 || n > len(b.b)-b.w {
+		panic(fmt.Sprintf("pipeline: commit %d of %d bytes", n, len(b.b)-b.w))
+	}
+	b.w += n
+	if b.r == b.w {
+		b.release()
+	}
+	b.checkHigh()
+}
+
+// setWatermarks sets the high watermark to limit and the low one to half of it.
+// 0 is none (Envoy watermark_buffer.cc: above is more than the limit, below is
+// half of it or less).
+func (b *Buffer) setWatermarks(limit int, watch bufferWatcher) {
+	b.limit, b.watch = limit, watch
+	b.checkHigh()
+	b.checkLow()
+}
+
+// mute ends the watermark callbacks.
+func (b *Buffer) mute() { b.watch, b.limit = nil, 0 }
+
+func (b *Buffer) checkHigh() {
+	if b.watch != nil && b.limit > 0 && !b.above && b.Len() > b.limit {
+		b.above = true
+		b.watch.onAboveHighWatermark(b)
+	}
+}
+
+func (b *Buffer) checkLow() {
+	if b.watch != nil && b.above && (b.limit == 0 || b.Len() <= b.limit/2) {
+		b.above = false
+		b.watch.onBelowLowWatermark(b)
+	}
+}
+
+// makeRoom moves the queue to the front when that frees at least half of the
+// storage, and doubles the storage otherwise: either way a byte is copied a
+// bounded number of times.
+func (b *Buffer) makeRoom(n int) {
+	have := b.Len()
+	if len(b.b)-have >= n && b.r >= have {
+		copy(b.b, b.b[b.r:b.w])
+		b.r, b.w = 0, have
+		return
+	}
+	old := *b
+	if size := max(have+n, 2*len(b.b)); size > chunkSize || b.pool == nil {
+		b.b = make([]byte, size)
+	} else {
+		b.b = b.pool.get()
+	}
+	b.r, b.w = 0, copy(b.b, old.Bytes())
+	old.release()
+}
+
+func (b *Buffer) release() {
+	if b.pool != nil {
+		b.pool.put(b.b)
+	}
+	b.b, b.r, b.w = nil, 0, 0
+}
+
+// readInto reads once from fd to the end of b: at most a chunk, at least a
+// quarter of one. full says that there may be more.
+func (b *Buffer) readInto(k poller.Kernel, fd poller.FD) (n int, full bool, err error) {
+	room := b.Reserve(chunkSize / 4)
+	room = room[:min(len(room), chunkSize)]
+	n, err = k.Read(fd, room)
+	b.Commit(max(n, 0))
+	return n, n == len(room), err
+}
+
+// maxPooledChunks bounds what an idle loop keeps: 8 MiB.
+const maxPooledChunks = 128
+
+// chunkPool keeps storage of the standard size.
+type chunkPool struct{ free [][]byte }
+
+func (p *chunkPool) get() []byte {
+	if n := len(p.free); n > 0 {
+		b := p.free[n-1]
+		p.free = p.free[:n-1]
+		return b
+	}
+	return make([]byte, chunkSize)
+}
+
+func (p *chunkPool) put(b []byte) {
+	if len(b) == chunkSize && len(p.free) < maxPooledChunks {
+		p.free = append(p.free, b)
+	}
+}

@@ -1,0 +1,98 @@
+package pipeline
+
+import (
+	"net/netip"
+	"syscall"
+	"time"
+
+	"edgewise.test/poller"
+)
+
+// ClientConfig says how a client connection is made. The zero value is a raw
+// connection without limits.
+type ClientConfig struct {
+	// ConnectTimeout bounds the time from Connect to Connected. 0 is no bound.
+	ConnectTimeout time.Duration
+	// BufferLimitBytes is the high watermark of each buffer. 0 is no limit.
+	BufferLimitBytes int
+	// TransportSocket makes the transport socket. nil means the raw one.
+	TransportSocket TransportSocketFactory
+}
+
+// NewClientConnection returns a connection to addr, which Connect starts. Whatever
+// is written before it is connected is kept.
+func NewClientConnection(loop *Loop, addr netip.AddrPort, cfg ClientConfig) *Connection {
+	c := &Connection{fd: -1, connecting: true}
+	c.info.remote = addr
+	c.init(loop, cfg.TransportSocket, cfg.BufferLimitBytes)
+	c.connectTimeout = cfg.ConnectTimeout
+	return c
+}
+
+// Connect starts to connect. How it ends is told by an event in a later iteration:
+// Connected; RemoteClose, with the reason in [Connection.Failure]; or LocalClose
+// when the timeout has passed, with ETIMEDOUT.
+func (c *Connection) Connect() {
+	if c.state != Open || c.fd >= 0 {
+		return
+	}
+	fd, err := c.kernel.Socket(poller.DomainOf(c.info.remote.Addr()))
+	if err != nil {
+		c.connectFailed("socket", err)
+		return
+	}
+	c.fd = fd
+	c.info.kernel, c.info.fd = c.kernel, fd
+	c.kernel.SetSockOpt(fd, poller.TCPNoDelay, 1)
+	// An interrupted connect(2) goes on by itself.
+	if err := c.kernel.Connect(fd, c.info.remote); err != nil && err != syscall.EINPROGRESS && err != syscall.EINTR {
+		c.connectFailed("connect", err)
+		return
+	}
+	c.note("connecting")
+	if c.registration, err = c.loop.Register(fd, connectionMask, (*connectionEvents)(c)); err != nil {
+		c.connectFailed("register", err)
+		return
+	}
+	if c.connectTimeout > 0 {
+		c.connectTimer = c.loop.NewTimer(c.onConnectTimeout)
+		c.connectTimer.Enable(c.connectTimeout)
+	}
+}
+
+// connectFailed closes later: the caller of Connect has not returned yet.
+func (c *Connection) connectFailed(operation string, err error) {
+	c.fail(operation, err)
+	c.loop.NewCallback(func() { c.closeSocket(RemoteClose) }).ScheduleNextIteration()
+}
+
+func (c *Connection) onConnectTimeout() {
+	c.fail("connect", syscall.ETIMEDOUT)
+	c.closeSocket(LocalClose)
+}
+
+// onConnectEvent does not trust the event: a bit may be stray (golang/go #14548),
+// and so may HUP be while connecting. Who has no error and no peer waits on.
+func (c *Connection) onConnectEvent(events poller.Events) {
+	if events&(poller.Out|poller.Err|poller.Hup) == 0 {
+		return
+	}
+	pending, err := c.kernel.SocketError(c.fd)
+	if err := firstError(pending, err); err != nil {
+		c.fail("connect", err)
+		c.closeSocket(RemoteClose)
+		return
+	}
+	if _, err := c.kernel.PeerAddr(c.fd); err != nil {
+		if events&poller.Err != 0 { // there was an error, and somebody has taken it
+			c.fail("connect", err)
+			c.closeSocket(RemoteClose)
+		}
+		return
+	}
+	c.connecting = false
+	c.chain.onNewConnection()
+	if c.state != Closed {
+		c.transport.OnConnected()
+	}
+}

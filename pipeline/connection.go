@@ -1,0 +1,338 @@
+package pipeline
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+
+	"edgewise.test/poller"
+)
+
+// CloseType says how we close a connection (Envoy envoy/network/connection.h).
+type CloseType uint8
+
+const (
+	// FlushWrite closes when the buffered output is written.
+	FlushWrite CloseType = iota
+	// FlushWriteAndDelay closes when the output is written and the peer has
+	// closed as well, or nothing was written for the delayed close timeout.
+	// Without a timeout it is FlushWrite.
+	FlushWriteAndDelay
+	// NoFlush closes now, after one attempt to write the output.
+	NoFlush
+	// Abort closes now.
+	Abort
+	// AbortReset closes now and resets the connection (SO_LINGER 0).
+	AbortReset
+)
+
+// ConnectionState is how far a connection is.
+type ConnectionState uint8
+
+const (
+	// Open connections can be written to; also while they connect.
+	Open ConnectionState = iota
+	// Closing connections write what is buffered.
+	Closing
+	// Closed connections have no descriptor. Their methods do nothing.
+	Closed
+)
+
+// Connection is one TCP connection: buffers, a transport socket and a chain of
+// network filters (Envoy connection_impl.cc). It belongs to its loop. A pointer to
+// a closed connection stays harmless: it is never used for another one.
+//
+// It is in the poller once, with one mask, for all its life. While reading is
+// disabled it only remembers that something is there; Envoy changes the mask, and
+// so is blind to a reset meanwhile.
+type Connection struct {
+	links        links[Connection]
+	loop         *Loop
+	kernel       poller.Kernel
+	listener     *Listener // nil: a client connection
+	fd           poller.FD // -1: none
+	registration Registration
+	info         ConnectionInfo
+	transport    TransportSocket
+	raw          rawSocket // the transport, unless there is another
+	chain        filterChain
+	callbacks    []ConnectionCallbacks
+
+	in, out      Buffer
+	state        ConnectionState
+	closeType    CloseType // why Closing
+	connecting   bool      // TCP is not connected
+	established  bool      // Connected was raised
+	halfClose    bool
+	readEnded    bool // the end of the stream was read
+	readEndGiven bool // and given to the filters
+	writeEnded   bool // nothing may be written behind what is in out
+	resetOnClose bool
+
+	readDisabled   int  // count
+	inAbove        bool // one of the count is the read buffer's high watermark
+	readable       bool // there may be something to read of which no event will tell
+	dispatchBuffer bool // give what is in the read buffer to the filters
+	peerEnded      bool // the poller told of a FIN or an error
+	writeBlocked   bool // the kernel took less than it was given; Out will tell
+
+	connectTimeout time.Duration // of a client connection; 0: none
+	connectTimer   *Timer        // nil: none
+	delayedClose   time.Duration // delayed close timeout
+	delayTimer     *Timer        // nil: none
+	failure        error
+	failedAt       string // the operation that gave failure
+}
+
+// init sets what server and client connections share.
+func (c *Connection) init(loop *Loop, transport TransportSocketFactory, bufferLimit int) {
+	c.loop, c.kernel = loop, loop.kernel
+	c.in.pool, c.out.pool = &loop.chunks, &loop.chunks
+	c.in.setWatermarks(bufferLimit, (*connectionBuffers)(c))
+	c.out.setWatermarks(bufferLimit, (*connectionBuffers)(c))
+	c.chain.connection = c
+	c.transport = &c.raw
+	if transport != nil {
+		c.transport = transport()
+	}
+	c.transport.SetTransportSocketCallbacks((*transportCallbacks)(c))
+}
+
+// Loop is the loop that the connection belongs to.
+func (c *Connection) Loop() *Loop { return c.loop }
+
+// Info is what is known about the connection.
+func (c *Connection) Info() *ConnectionInfo { return &c.info }
+
+// State is how far the connection is.
+func (c *Connection) State() ConnectionState { return c.state }
+
+// Connecting says whether TCP is not connected yet.
+func (c *Connection) Connecting() bool { return c.connecting }
+
+// Failure is the error that ended the connection, with its operation. nil is an
+// orderly end, or none yet. It wraps a syscall.Errno, or what the transport socket
+// returned.
+func (c *Connection) Failure() error {
+	if c.failure == nil {
+		return nil
+	}
+	return fmt.Errorf("connection %v: %s: %w", c.info.remote, c.failedAt, c.failure)
+}
+
+// AddConnectionCallbacks makes cb hear what happens from now on.
+func (c *Connection) AddConnectionCallbacks(cb ConnectionCallbacks) {
+	c.callbacks = append(c.callbacks, cb)
+}
+
+// EnableHalfClose makes a FIN of the peer the end of one direction: filters get
+// endStream, and the connection closes when both directions have ended. Without
+// it a FIN closes the connection.
+func (c *Connection) EnableHalfClose(enabled bool) { c.halfClose = enabled }
+
+// SetDelayedCloseTimeout bounds the time without progress of a close that flushes.
+// 0 is no bound.
+func (c *Connection) SetDelayedCloseTimeout(d time.Duration) { c.delayedClose = d }
+
+// BufferedOutput is the number of bytes that wait to be written.
+func (c *Connection) BufferedOutput() int { return c.out.Len() }
+
+// Write takes data, through the write filters, to the write buffer, and leaves it
+// empty. The kernel gets it in the next iteration. endStream ends our direction
+// behind it; what is written after that, or after Close, is dropped.
+func (c *Connection) Write(data *Buffer, endStream bool) {
+	if c.state != Open || c.writeEnded {
+		data.Drain(data.Len())
+		return
+	}
+	if c.chain.onWrite(data, endStream) == StopIteration || c.state != Open {
+		return
+	}
+	if data.Len() == 0 && !endStream {
+		return
+	}
+	c.writeEnded = endStream
+	if !c.connecting && !c.writeBlocked {
+		c.registration.Activate(poller.Out)
+	}
+	c.out.Move(data)
+}
+
+// connectionEvents keeps OnFileEvent out of the methods of Connection.
+type connectionEvents Connection
+
+// connectionMask is for the whole life: one epoll_ctl(2) call.
+const connectionMask = poller.In | poller.Out | poller.RdHup | poller.EdgeTriggered
+
+// OnFileEvent writes before it reads. When the connection is broken it reads what
+// is left before the error: a write would only find the error, and lose the bytes.
+func (e *connectionEvents) OnFileEvent(events poller.Events) {
+	c := (*Connection)(e)
+	if c.connecting {
+		c.onConnectEvent(events)
+		if c.connecting || c.state == Closed {
+			return
+		}
+	}
+	broken := events&(poller.Err|poller.Hup) != 0
+	if broken || events&poller.RdHup != 0 {
+		c.peerEnded = true
+	}
+	if events&poller.Out != 0 && !broken {
+		c.writeBlocked = false
+		c.onWriteReady()
+	}
+	if c.state != Closed && (broken || events&(poller.In|poller.RdHup) != 0) {
+		if c.state == Closing || c.readDisabled > 0 || c.readEnded {
+			c.onReadIgnored(broken)
+		} else {
+			c.onReadReady()
+		}
+	}
+	if c.state != Closed && broken && events&poller.Out != 0 {
+		c.writeBlocked = false // it was not so bad
+		c.onWriteReady()
+	}
+}
+
+func (c *Connection) onWriteReady() {
+	result := c.transport.DoWrite(&c.out, c.writeEnded)
+	c.writeBlocked = c.out.Len() > 0
+	switch {
+	case c.state == Closed:
+	case result.Close:
+		c.onWriteFailed(result.Err)
+	case c.state == Closing:
+		c.onFlushed(result.Bytes)
+	case c.bothEnded():
+		c.closeSocket(LocalClose)
+	}
+}
+
+// onWriteFailed reads what the peer sent before it broke the connection.
+func (c *Connection) onWriteFailed(err error) {
+	c.peerEnded = true
+	c.out.mute()
+	c.out.Drain(c.out.Len())
+	if c.state == Open && c.readDisabled == 0 && !c.readEnded {
+		c.onReadReady()
+	}
+	c.fail("write", err)
+	c.closeSocket(RemoteClose)
+}
+
+// onFlushed goes on with a close that waited for output.
+func (c *Connection) onFlushed(written int) {
+	switch {
+	case c.out.Len() == 0 && (c.closeType == FlushWrite || c.peerEnded):
+		c.closeSocket(LocalClose)
+	case written > 0 && c.delayTimer != nil:
+		c.delayTimer.Enable(c.delayedClose) // only progress counts (envoy PR 11833)
+	}
+}
+
+func (c *Connection) onReadReady() {
+	dispatch := c.dispatchBuffer
+	c.dispatchBuffer, c.readable = false, false
+	result := c.transport.DoRead(&c.in)
+	if c.state == Closed {
+		return
+	}
+	ended := result.EndStreamRead && !c.readEnded
+	c.readEnded = c.readEnded || ended
+	c.fail("read", result.Err)
+	if result.Bytes > 0 || dispatch || ended && c.halfClose {
+		c.giveToFilters()
+	}
+	if result.Close || c.readEnded && !c.halfClose || c.bothEnded() {
+		c.closeSocket(RemoteClose)
+	}
+}
+
+// onReadIgnored sees that something came while nobody reads, and notices the end
+// of the connection all the same.
+func (c *Connection) onReadIgnored(broken bool) {
+	if broken {
+		if pending, err := c.kernel.SocketError(c.fd); pending != nil || err != nil {
+			c.fail("read", firstError(pending, err))
+			c.closeSocket(RemoteClose)
+			return
+		}
+	}
+	if c.state == Closing {
+		// With output left the peer may have ended just one direction.
+		if c.peerEnded && c.out.Len() == 0 {
+			c.closeSocket(RemoteClose)
+		}
+		return
+	}
+	if c.dispatchBuffer {
+		c.dispatchBuffer = false
+		c.giveToFilters()
+	}
+	c.readable = true
+	if c.state == Open && c.peerEnded && !c.halfClose && !c.readEnded && c.in.Len() == 0 {
+		c.closeIfNothingQueued()
+	}
+}
+
+// closeIfNothingQueued closes when the FIN is next. Envoy closes also with bytes
+// before it, which then nobody reads.
+func (c *Connection) closeIfNothingQueued() {
+	n, err := c.kernel.Peek(c.fd, c.loop.scratch[:])
+	if err == syscall.EAGAIN || err == syscall.EINTR || n > 0 {
+		return
+	}
+	c.fail("read", err)
+	c.closeSocket(RemoteClose)
+}
+
+func (c *Connection) bothEnded() bool {
+	return c.halfClose && c.readEnded && c.writeEnded && c.out.Len() == 0
+}
+
+// giveToFilters runs the read filters, if they want anything now.
+func (c *Connection) giveToFilters() {
+	if c.state != Open || !c.wantsData() {
+		return
+	}
+	endStream := c.readEnded && c.halfClose && !c.readEndGiven
+	if c.in.Len() == 0 && !endStream {
+		return
+	}
+	c.readEndGiven = c.readEndGiven || endStream
+	c.chain.onData(endStream)
+}
+
+// fail keeps the first error.
+func (c *Connection) fail(operation string, err error) {
+	if c.failure == nil && err != nil && c.state != Closed {
+		c.failure, c.failedAt = err, operation
+	}
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// raise tells the callbacks. One that closes the connection in Connected keeps the
+// others from hearing Connected, but not from hearing the close (envoy PR 20469).
+func (c *Connection) raise(event ConnectionEvent) {
+	for i := 0; i < len(c.callbacks); i++ {
+		if event == Connected && c.state == Closed {
+			return
+		}
+		c.callbacks[i].OnEvent(event)
+	}
+}
+
+func (c *Connection) note(state string) {
+	if notes, ok := c.kernel.(poller.Annotator); ok && c.fd >= 0 {
+		notes.Annotate(c.fd, state)
+	}
+}

@@ -1,0 +1,89 @@
+package pipeline
+
+import (
+	"fmt"
+	"strings"
+)
+
+// law says that two sums of counters are equal: whatever begins is counted in
+// exactly one of the ways in which it can end, or is still going on.
+type law struct {
+	name        string
+	marker      string // a prefix with this counter obeys the law
+	left, right []string
+}
+
+var laws = []law{{
+	name:   "each accepted socket is refused or inspected",
+	marker: "downstream_cx_accepted",
+	left:   []string{"downstream_cx_accepted"},
+	right:  []string{"downstream_cx_overflow", "downstream_pre_cx_total"},
+}, {
+	name:   "each inspected socket ends in one way",
+	marker: "downstream_pre_cx_total",
+	left:   []string{"downstream_pre_cx_total", "downstream_pre_cx_timeout_continued"},
+	right: []string{
+		"downstream_pre_cx_active", "downstream_pre_cx_connected", "downstream_pre_cx_timeout", "downstream_pre_cx_removed",
+		"downstream_listener_filter_reject", "downstream_listener_filter_remote_close", "downstream_listener_filter_error",
+	},
+}, {
+	name:   "each socket that leaves the listener filters finds a filter chain or is counted",
+	marker: "downstream_pre_cx_connected",
+	left:   []string{"downstream_pre_cx_connected"},
+	right:  []string{"no_filter_chain_match", "downstream_cx_total"},
+}, {
+	name:   "each downstream connection is active or destroyed",
+	marker: "downstream_cx_destroy",
+	left:   []string{"downstream_cx_total"},
+	right:  []string{"downstream_cx_active", "downstream_cx_destroy"},
+}, {
+	name:   "each upstream connection is active or destroyed",
+	marker: "upstream_cx_destroy",
+	left:   []string{"upstream_cx_total"},
+	right:  []string{"upstream_cx_active", "upstream_cx_destroy"},
+}}
+
+// gauges end at 0.
+var gauges = []string{"downstream_pre_cx_active", "downstream_cx_active", "upstream_cx_active"}
+
+// CheckConservation returns an error that names the first law of counting which s
+// breaks, with the numbers. The laws hold between any two callbacks of a loop, for
+// each listener and cluster and for sums over workers.
+func CheckConservation(s Snapshot) error {
+	for _, l := range laws {
+		for _, stat := range s {
+			prefix, ok := strings.CutSuffix(stat.Name, "."+l.marker)
+			if !ok {
+				continue
+			}
+			left, leftText := sum(s, prefix, l.left)
+			right, rightText := sum(s, prefix, l.right)
+			if left != right {
+				return fmt.Errorf("%s: %s: %s = %d, but %s = %d", prefix, l.name, leftText, left, rightText, right)
+			}
+		}
+	}
+	return nil
+}
+
+// CheckEnded is CheckConservation for when everything is over: no gauge is left.
+func CheckEnded(s Snapshot) error {
+	if err := CheckConservation(s); err != nil {
+		return err
+	}
+	for _, stat := range s {
+		for _, gauge := range gauges {
+			if strings.HasSuffix(stat.Name, "."+gauge) && stat.Value != 0 {
+				return fmt.Errorf("%s: got %d, want 0 at the end", stat.Name, stat.Value)
+			}
+		}
+	}
+	return nil
+}
+
+func sum(s Snapshot, prefix string, names []string) (total uint64, text string) {
+	for _, name := range names {
+		total += s.Get(prefix + "." + name)
+	}
+	return total, strings.Join(names, " + ")
+}

@@ -1,0 +1,78 @@
+package pipeline
+
+import "edgewise.test/poller"
+
+// newConnection makes a connection of an inspected socket, whose descriptor it
+// takes over, with its registration if there is one (Envoy
+// active_stream_listener_base.cc newConnection).
+func (l *Listener) newConnection(fd poller.FD, info ConnectionInfo, r Registration) {
+	if info.transportProtocol == "" {
+		info.transportProtocol = TransportProtocolRawBuffer
+	}
+	leaf := l.matcher.find(&info)
+	if leaf == nil {
+		l.stats.NoFilterChainMatch++
+		l.note(fd, "no filter chain match")
+		r.Unregister()
+		l.kernel.Close(fd)
+		return
+	}
+	chain := leaf.chain
+	l.stats.CxTotal++
+	l.stats.CxActive++
+	l.note(fd, leaf.note)
+	info.filterChain = chain.Name
+	c := &Connection{listener: l, fd: fd, info: info}
+	c.init(l.loop, chain.TransportSocket, l.config.PerConnectionBufferLimitBytes)
+	push(&l.connections, c)
+	if !c.register(r) {
+		return
+	}
+	c.kernel.SetSockOpt(fd, poller.TCPNoDelay, 1) // a wish, which a dead socket may refuse (Envoy dies)
+	if timeout := chain.TransportSocketConnectTimeout; timeout > 0 {
+		c.connectTimer = l.loop.NewTimer(c.onTransportConnectTimeout)
+		c.connectTimer.Enable(timeout)
+	}
+	for _, add := range chain.Filters {
+		add(c)
+	}
+	if len(c.chain.read) == 0 {
+		l.stats.NetworkExtensionConfigMissing++
+		c.Close(NoFlush)
+		return
+	}
+	c.chain.onNewConnection()
+	if c.state != Closed {
+		c.transport.OnConnected()
+	}
+}
+
+// register takes the registration over, or makes one.
+func (c *Connection) register(r Registration) bool {
+	var err error
+	if r.Valid() {
+		c.registration, err = r, r.rebind(connectionMask, (*connectionEvents)(c))
+	} else {
+		c.registration, err = c.loop.Register(c.fd, connectionMask, (*connectionEvents)(c))
+	}
+	if err != nil {
+		c.fail("register", err)
+		c.closeSocket(LocalClose)
+	}
+	return err == nil
+}
+
+func (c *Connection) onTransportConnectTimeout() {
+	c.listener.stats.TransportConnectTimeout++
+	c.closeSocket(LocalClose)
+}
+
+// onConnectionClosed is called once for each connection.
+func (l *Listener) onConnectionClosed(c *Connection) {
+	unlink(&l.connections, c)
+	l.stats.CxActive--
+	l.stats.CxDestroy++
+	l.checkDrained()
+}
+
+func (c *Connection) node() *links[Connection] { return &c.links }

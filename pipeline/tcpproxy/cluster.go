@@ -1,0 +1,93 @@
+package tcpproxy
+
+import (
+	"net/netip"
+	"time"
+
+	"edgewise.test/pipeline"
+)
+
+// Defaults of a [ClusterConfig], as Envoy has them.
+const (
+	DefaultConnectTimeout   = 5 * time.Second
+	DefaultBufferLimitBytes = 1 << 20
+)
+
+// ClusterConfig names the hosts of a cluster.
+type ClusterConfig struct {
+	Name             string           // of the counters, cluster.<Name>.*
+	Hosts            []netip.AddrPort // taken in turn
+	ConnectTimeout   time.Duration    // 0 means [DefaultConnectTimeout], negative means none
+	BufferLimitBytes int              // 0 means [DefaultBufferLimitBytes], negative means none
+}
+
+// Cluster is a set of upstream hosts with static addresses. It belongs to one loop.
+type Cluster struct {
+	config ClusterConfig
+	turn   int // of the host that is next
+	stats  ClusterStats
+}
+
+// ClusterStats are the counters of a cluster; the comment is the name behind
+// "cluster.<name>.".
+type ClusterStats struct {
+	CxTotal          uint64 // upstream_cx_total
+	CxActive         uint64 // upstream_cx_active, a gauge
+	CxDestroy        uint64 // upstream_cx_destroy
+	CxConnectFail    uint64 // upstream_cx_connect_fail, timeouts included
+	CxConnectTimeout uint64 // upstream_cx_connect_timeout
+	CxNoneHealthy    uint64 // upstream_cx_none_healthy: there is no host
+}
+
+// NewCluster returns a cluster. Hosts is the cluster's from now on.
+func NewCluster(cfg ClusterConfig) *Cluster {
+	switch {
+	case cfg.ConnectTimeout == 0:
+		cfg.ConnectTimeout = DefaultConnectTimeout
+	case cfg.ConnectTimeout < 0:
+		cfg.ConnectTimeout = 0
+	}
+	switch {
+	case cfg.BufferLimitBytes == 0:
+		cfg.BufferLimitBytes = DefaultBufferLimitBytes
+	case cfg.BufferLimitBytes < 0:
+		cfg.BufferLimitBytes = 0
+	}
+	return &Cluster{config: cfg}
+}
+
+// Stats are the counters, live.
+func (c *Cluster) Stats() *ClusterStats { return &c.stats }
+
+// Snapshot returns the counters by name.
+func (c *Cluster) Snapshot() pipeline.Snapshot {
+	prefix := "cluster." + c.config.Name + "."
+	return pipeline.MakeSnapshot(
+		pipeline.Stat{Name: prefix + "upstream_cx_total", Value: c.stats.CxTotal},
+		pipeline.Stat{Name: prefix + "upstream_cx_active", Value: c.stats.CxActive},
+		pipeline.Stat{Name: prefix + "upstream_cx_destroy", Value: c.stats.CxDestroy},
+		pipeline.Stat{Name: prefix + "upstream_cx_connect_fail", Value: c.stats.CxConnectFail},
+		pipeline.Stat{Name: prefix + "upstream_cx_connect_timeout", Value: c.stats.CxConnectTimeout},
+		pipeline.Stat{Name: prefix + "upstream_cx_none_healthy", Value: c.stats.CxNoneHealthy},
+	)
+}
+
+// pick returns the host whose turn it is.
+func (c *Cluster) pick() (netip.AddrPort, bool) {
+	if len(c.config.Hosts) == 0 {
+		c.stats.CxNoneHealthy++
+		return netip.AddrPort{}, false
+	}
+	host := c.config.Hosts[c.turn]
+	c.turn = (c.turn + 1) % len(c.config.Hosts)
+	return host, true
+}
+
+// newConnection returns a connection to host, not started.
+func (c *Cluster) newConnection(loop *pipeline.Loop, host netip.AddrPort) *pipeline.Connection {
+	c.stats.CxTotal++
+	c.stats.CxActive++
+	return pipeline.NewClientConnection(loop, host, pipeline.ClientConfig{
+		ConnectTimeout: c.config.ConnectTimeout, BufferLimitBytes: c.config.BufferLimitBytes,
+	})
+}

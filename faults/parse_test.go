@@ -122,7 +122,7 @@ func TestParseErrors(t *testing.T) {
 		actorWanted = `an actor, an operation and a number, as in "conn 2 segment 1"`
 	)
 	tests := []struct {
-		body string // after the header; a body with "header" in its name has none
+		body string // after the header
 		want string
 	}{
 		{"conn 1 segment 1", `plan:2:17: got end of line, want ":" and an outcome`},

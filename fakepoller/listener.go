@@ -59,7 +59,7 @@ func (s *sock) listen(backlog int) error {
 		if s.local.IsValid() {
 			ip = s.local.Addr()
 		}
-		s.local = netip.AddrPortFrom(ip, s.w.ephemeral())
+		s.local, s.autobound = netip.AddrPortFrom(ip, s.w.ephemeral()), true
 	}
 	for _, other := range s.w.listeners[s.local] {
 		if other.flags&s.flags&optReusePort == 0 {
@@ -87,6 +87,10 @@ func (s *sock) stopListening() {
 			s.w.listeners[s.local] = append(group[:i:i], group[i+1:]...)
 		}
 	}
+	if s.autobound { // the port was not asked for, so the next listen gets another (LN-23)
+		s.unbind()
+		s.local, s.autobound = netip.AddrPortFrom(s.local.Addr(), 0), false
+	}
 	for s.pending() > 0 {
 		child := s.pop()
 		child.orphan = true
@@ -105,7 +109,10 @@ func (s *sock) bind(addr netip.AddrPort) error {
 	}
 	w := s.w
 	if addr.Port() == 0 {
-		addr = netip.AddrPortFrom(addr.Addr(), w.ephemeral())
+		addr, s.autobound = netip.AddrPortFrom(addr.Addr(), w.ephemeral()), true
+	}
+	if until, ok := w.timeWait[addr.Port()]; ok && until > w.now && s.flags&optReuseAddr == 0 {
+		return syscall.EADDRINUSE
 	}
 	for _, other := range w.bound[addr.Port()] {
 		if conflict(s, addr, other) {
@@ -128,6 +135,22 @@ func conflict(s *sock, addr netip.AddrPort, other *sock) bool {
 	}
 	both := s.flags & other.flags
 	return both&optReusePort == 0 && (both&optReuseAddr == 0 || other.state == tcpListen)
+}
+
+// timeWaitLength is TCP_TIMEWAIT_LEN.
+const timeWaitLength = 60 * time.Second
+
+// enterTimeWait keeps the port of whoever closed first, for those who bind it
+// without SO_REUSEADDR. Ports that nobody binds are not kept.
+func (s *sock) enterTimeWait() {
+	w := s.w
+	if len(w.bound[s.local.Port()]) == 0 {
+		return
+	}
+	if w.timeWait == nil {
+		w.timeWait = make(map[uint16]time.Duration)
+	}
+	w.timeWait[s.local.Port()] = w.now + timeWaitLength
 }
 
 func (s *sock) unbind() {
@@ -251,6 +274,10 @@ func (s *sock) sendSyn() {
 	}
 	l := w.listenerAt(s.remote, s.index)
 	switch {
+	case l == nil && s.local == s.remote: // both ends are this socket (CN-12)
+		s.peer, s.state = s, tcpEstablished
+		s.wake(w, 0)
+		return
 	case l == nil:
 		s.rstArrived()
 		return

@@ -70,7 +70,8 @@ type sock struct {
 	flags                 optFlags
 
 	local, remote netip.AddrPort
-	isBound       bool // by bind or listen, which close undoes
+	isBound       bool // by bind, which close undoes
+	autobound     bool // to a port that nobody asked for
 
 	listener
 	syn      timer
@@ -433,6 +434,7 @@ func (r *sock) finArrived() {
 	case tcpFinWait2:
 		r.state = tcpClose
 		r.shut = bothShut
+		r.enterTimeWait()
 	}
 	r.shut |= rcvShut
 	r.done = true
@@ -447,6 +449,9 @@ func (s *sock) finAcked() {
 	case tcpFinWait1:
 		s.state = tcpFinWait2
 	case tcpClosing, tcpLastAck:
+		if s.state == tcpClosing {
+			s.enterTimeWait()
+		}
 		s.state = tcpClose
 		s.shut = bothShut
 	default:

@@ -112,6 +112,9 @@ func (k *Worker) Annotate(fd poller.FD, state string) {
 // Add implements [poller.Poller].
 func (k *Worker) Add(fd poller.FD, events poller.Events, token poller.Token) error {
 	f, err := k.watchable(CallAdd, fd)
+	if err == nil && token == wakeToken {
+		err = syscall.EINVAL
+	}
 	if err == nil {
 		err = k.ep.checkAdd(f, fd, events)
 	}
@@ -131,7 +134,7 @@ func (k *Worker) Modify(fd poller.FD, events poller.Events, token poller.Token) 
 	if err == nil {
 		it := k.ep.find(f, fd)
 		switch {
-		case f == file(k.ep):
+		case f == file(k.ep), token == wakeToken:
 			err = syscall.EINVAL
 		case it == nil && events&poller.Exclusive != 0:
 			err = syscall.EINVAL
@@ -431,7 +434,23 @@ func (k *Worker) Close(fd poller.FD) error {
 	}
 	k.noteFile(f, CallClose, fd, 0, nil)
 	k.p.close(fd)
+	if s, ok := f.(*sock); ok && s.linger > 0 && s.refs == 0 {
+		k.w.lingerOn(s)
+	}
 	return nil
+}
+
+// lingerOn blocks the caller until the peer has everything, or until the seconds
+// of SO_LINGER have passed: a nonblocking socket's close too (CL-22).
+func (w *World) lingerOn(s *sock) {
+	deadline := w.now + time.Duration(s.linger)*time.Second
+	for w.now < deadline && (s.state == tcpFinWait1 || s.state == tcpClosing || s.state == tcpLastAck) {
+		s.blocked = w.current
+		if _, idle := w.block(deadline, "close"); idle {
+			break
+		}
+	}
+	s.blocked = nil
 }
 
 // Dup implements [poller.System].

@@ -52,6 +52,7 @@ type World struct {
 	listeners map[netip.AddrPort][]*sock
 	bound     map[uint16][]*sock
 	nextPort  uint16
+	timeWait  map[uint16]time.Duration // until when a port is not free for all
 	conns     int32
 	listens   int32
 

@@ -2,6 +2,7 @@ package fakepoller
 
 import (
 	"syscall"
+	"time"
 
 	"edgewise.test/poller"
 )
@@ -31,7 +32,8 @@ type item struct {
 	next, prev             *item // ready list
 	queued                 bool
 
-	idle     int // reports without progress at one instant
+	idle     int           // reports without progress since
+	since    time.Duration // the instant at which progress was last looked at
 	progress uint32
 }
 
@@ -224,8 +226,8 @@ func (ep *epoll) collect(events []poller.Event, max int) int {
 // audit notices a level-triggered registration that is reported again and again
 // at one instant while nobody gets anything done on its file.
 func (ep *epoll) audit(it *item) {
-	if b := it.f.base(); it.progress != b.progress {
-		it.progress, it.idle = b.progress, 0
+	if b := it.f.base(); it.progress != b.progress || it.since != ep.w.now {
+		it.progress, it.since, it.idle = b.progress, ep.w.now, 0
 		return
 	}
 	it.idle++

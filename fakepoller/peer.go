@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -22,7 +23,9 @@ type Peer struct {
 	name  string
 	actor *actor // nil: in the hand
 	self  chooser
-	conns []*Conn
+
+	conns     []*Conn     // open ones
+	listeners []*Listener // open ones
 }
 
 // Where a blocked peer stands.
@@ -61,10 +64,13 @@ func (p *Peer) closeAll() {
 	if p.w.closing {
 		return
 	}
-	for _, c := range p.conns {
-		if !c.closed {
-			c.Close()
-		}
+	listeners, conns := p.listeners, p.conns
+	p.listeners, p.conns = nil, nil
+	for _, l := range listeners {
+		l.Close()
+	}
+	for _, c := range conns {
+		c.Close()
 	}
 }
 
@@ -91,8 +97,6 @@ func (p *Peer) await(s *sock, where string, deadline time.Duration) error {
 		return syscall.EBADF
 	case p.actor == nil:
 		return syscall.EAGAIN
-	case deadline >= 0 && p.w.now >= deadline:
-		return os.ErrDeadlineExceeded
 	}
 	s.blocked = p.actor
 	p.w.block(deadline, where)
@@ -103,7 +107,7 @@ func (p *Peer) await(s *sock, where string, deadline time.Duration) error {
 }
 
 // Dial connects. It returns the errno that connect(2) or SO_ERROR gives. In the
-// hand it returns at once and [Conn.Err] tells how it went.
+// hand it returns at once; while the connection is being made, [Conn.Err] is EAGAIN.
 func (p *Peer) Dial(to netip.AddrPort) (*Conn, error) { return p.DialFrom(netip.AddrPort{}, to) }
 
 // DialFrom is Dial from an address that need not be the world's: to others this
@@ -116,10 +120,13 @@ func (p *Peer) DialFrom(from, to netip.AddrPort) (*Conn, error) {
 	s.connect(to)
 	c := p.newConn(s)
 	p.note(CallConnect, s, -1, nil)
-	for p.actor != nil && s.state == tcpSynSent {
-		p.await(s, whereConnect, -1)
+	err := c.Err()
+	for p.actor != nil && err == syscall.EAGAIN {
+		if err = p.await(s, whereConnect, -1); err == nil {
+			err = c.Err()
+		}
 	}
-	if err := c.Err(); err != nil {
+	if err != nil && err != syscall.EAGAIN {
 		p.note(CallConnect, s, -1, err)
 		c.Close()
 		return nil, err
@@ -128,7 +135,7 @@ func (p *Peer) DialFrom(from, to netip.AddrPort) (*Conn, error) {
 }
 
 func (p *Peer) newConn(s *sock) *Conn {
-	c := &Conn{p: p, s: s, readUntil: -1, writeUntil: -1}
+	c := &Conn{p: p, s: s, local: s.local, remote: s.remote, readUntil: -1, writeUntil: -1}
 	p.conns = append(p.conns, c)
 	return c
 }
@@ -152,28 +159,32 @@ func (p *Peer) Listen(addr netip.AddrPort) (*Listener, error) {
 		deref(p.w, s)
 		return nil, err
 	}
-	return &Listener{p: p, s: s}, nil
+	l := &Listener{p: p, s: s, addr: s.local}
+	p.listeners = append(p.listeners, l)
+	return l, nil
 }
 
 // Listener is a peer's listening socket.
 type Listener struct {
-	p *Peer
-	s *sock
+	p      *Peer
+	s      *sock // somebody else's once closed
+	addr   netip.AddrPort
+	closed bool
 }
 
 // AddrPort is where it listens.
-func (l *Listener) AddrPort() netip.AddrPort { return l.s.local }
+func (l *Listener) AddrPort() netip.AddrPort { return l.addr }
 
-// Accept waits for a connection.
+// Accept waits for a connection. It fails with [net.ErrClosed] after Close.
 func (l *Listener) Accept() (*Conn, error) {
 	l.p.w.enter()
-	for l.s.state == tcpListen && l.s.pending() == 0 {
+	for !l.closed && l.s.pending() == 0 {
 		if err := l.p.await(l.s, whereAccept, -1); err != nil {
 			return nil, err
 		}
 	}
-	if l.s.state != tcpListen {
-		return nil, syscall.EINVAL
+	if l.closed {
+		return nil, net.ErrClosed
 	}
 	s := l.s.pop()
 	s.refs = 1
@@ -184,9 +195,23 @@ func (l *Listener) Accept() (*Conn, error) {
 // Close resets everybody in the queue.
 func (l *Listener) Close() error {
 	l.p.w.enter()
+	if l.closed {
+		return net.ErrClosed
+	}
+	l.closed = true
 	l.p.note(CallClose, l.s, -1, nil)
-	deref(l.p.w, l.s)
+	l.p.listeners = without(l.p.listeners, l)
+	l.p.w.abandon(l.s)
 	return nil
+}
+
+// abandon closes a peer's socket; who is blocked in it gets to know.
+func (w *World) abandon(s *sock) {
+	if a := s.blocked; a != nil {
+		s.blocked = nil
+		w.wakeActor(a)
+	}
+	deref(w, s)
 }
 
 // Conn is a peer's end of a connection. It implements [net.Conn] in virtual
@@ -194,7 +219,8 @@ func (l *Listener) Close() error {
 // [io.EOF] at the end of the stream and [os.ErrDeadlineExceeded].
 type Conn struct {
 	p                     *Peer
-	s                     *sock
+	s                     *sock // somebody else's once closed
+	local, remote         netip.AddrPort
 	closed                bool
 	readUntil, writeUntil time.Duration // -1: no deadline
 	one                   [1][]byte
@@ -203,9 +229,12 @@ type Conn struct {
 var _ net.Conn = (*Conn)(nil)
 
 // Err is the pending error of the connection, or EAGAIN while it is being made,
-// or nil. It takes nothing away.
+// or nil. It takes nothing away. After Close it is [net.ErrClosed].
 func (c *Conn) Err() error {
-	if c.s.state == tcpSynSent {
+	switch {
+	case c.closed:
+		return net.ErrClosed
+	case c.s.state == tcpSynSent:
 		return syscall.EAGAIN
 	}
 	return c.s.err
@@ -215,8 +244,8 @@ func (c *Conn) Err() error {
 func (c *Conn) Read(b []byte) (int, error) {
 	c.p.w.enter()
 	for {
-		if c.closed {
-			return 0, net.ErrClosed
+		if err := c.check(c.readUntil); err != nil {
+			return 0, err
 		}
 		n, err := c.s.read(b, true)
 		if err == syscall.EAGAIN {
@@ -233,14 +262,25 @@ func (c *Conn) Read(b []byte) (int, error) {
 	}
 }
 
+// check fails before a call that comes too late.
+func (c *Conn) check(deadline time.Duration) error {
+	switch {
+	case c.closed:
+		return net.ErrClosed
+	case deadline >= 0 && c.p.w.now >= deadline:
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
 // Write implements [net.Conn]: it returns when all of b is in the send buffer. In
 // the hand it returns what fitted.
 func (c *Conn) Write(b []byte) (int, error) {
 	c.p.w.enter()
 	total := 0
 	for {
-		if c.closed {
-			return total, net.ErrClosed
+		if err := c.check(c.writeUntil); err != nil {
+			return total, err
 		}
 		c.one[0] = b[total:]
 		n, err := c.s.write(c.one[:])
@@ -277,31 +317,33 @@ func (c *Conn) Close() error {
 	}
 	c.closed = true
 	c.p.note(CallClose, c.s, -1, nil)
-	c.p.forget(c)
-	deref(c.p.w, c.s)
+	c.p.conns = without(c.p.conns, c)
+	c.p.w.abandon(c.s)
 	return nil
 }
 
 // Reset ends the connection with a RST.
 func (c *Conn) Reset() error {
+	if c.closed {
+		return net.ErrClosed
+	}
 	c.s.linger = 0
 	return c.Close()
 }
 
-func (p *Peer) forget(c *Conn) {
-	for i, x := range p.conns {
-		if x == c {
-			p.conns = append(p.conns[:i], p.conns[i+1:]...)
-			return
-		}
+// without takes x out of all, whose order it keeps.
+func without[T comparable](all []T, x T) []T {
+	if i := slices.Index(all, x); i >= 0 {
+		return slices.Delete(all, i, i+1)
 	}
+	return all
 }
 
 // LocalAddr implements [net.Conn].
-func (c *Conn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.s.local) }
+func (c *Conn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.local) }
 
 // RemoteAddr implements [net.Conn].
-func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.s.remote) }
+func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote) }
 
 // Epoch is the wall-clock instant of virtual time 0, for interfaces that take a
 // [time.Time].

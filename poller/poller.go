@@ -27,7 +27,7 @@ type FD int
 // generation of that slot. It is the user data of epoll_ctl(2); the Poller hands
 // it back untouched. A caller that bumps the generation whenever it empties a
 // slot recognises an event that was already in the batch when its registration
-// went away.
+// went away. The value of all ones is the Poller's own: EINVAL.
 type Token uint64
 
 // MakeToken packs a slot and its generation.
@@ -89,7 +89,8 @@ type Sockets interface {
 	Read(fd FD, p []byte) (int, error)
 
 	// Peek is Read with MSG_PEEK: the bytes stay queued. A FIN behind queued
-	// bytes can not be seen by peeking, and a pending error is taken by it.
+	// bytes can not be seen by peeking, and a pending error is taken by it. Unlike
+	// Read it says EAGAIN and the pending error also when p is empty.
 	Peek(fd FD, p []byte) (int, error)
 
 	// Write returns how many bytes were taken; less than len(p) means that the

@@ -7,7 +7,7 @@ import (
 )
 
 // boundaryCases are about what the boundary adds to the system calls: tokens
-// (TK), wake-ups (WU), the clock (CK).
+// (TK), wake-ups (WU), the clock (CK), and a corner of Peek (PK).
 func boundaryCases() []testCase {
 	return []testCase{
 		{id: "TK-01", name: "every bit of a token comes back", run: func(e *env) {
@@ -94,6 +94,25 @@ func boundaryCases() []testCase {
 			b.send(3)
 			a.read(10)
 		}, want: "read=3"},
+
+		{id: "PK-01", name: "Peek of length zero, unlike Read, asks the stream", run: func(e *env) {
+			a, b := e.pair("A")
+			e.say("idle")
+			a.peek(0)
+			b.send(1)
+			e.say("; data")
+			a.peek(0)
+			a.drain()
+			b.shut(shutWR)
+			e.say("; FIN")
+			a.peek(0)
+			a = e.resetPair("A", 0)
+			e.say("; RST")
+			a.peek(0)
+			a.soError()
+			e.say("; fresh")
+			e.fresh("S").peek(0)
+		}, want: "idle peek=EAGAIN; data peek=0; FIN peek=0; RST peek=ECONNRESET SO_ERROR=0; fresh peek=ENOTCONN"},
 
 		{id: "CK-01", name: "the clock is monotonic, and common to all pollers", run: func(e *env) {
 			e2 := e.newEpoll()

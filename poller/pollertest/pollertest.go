@@ -61,11 +61,11 @@ type Difference struct {
 	Why  string
 }
 
-// Run runs every case, each on a world of its own and one after the other. Cases
-// that take seconds of real time are skipped by -short.
+// Run runs every case, each on a world of its own and one after the other, but
+// for those that let seconds pass: they come last, in parallel, and -short skips
+// them.
 func Run(t *testing.T, newWorld func(t *testing.T) World, differences ...Difference) {
-	all := slices.Concat(controlCases(), waitCases(), edgeCases(), listenCases(), acceptCases(), connectCases(),
-		dataCases(), resetCases(), closeCases(), matrixCases(), boundaryCases())
+	all := allCases()
 	known := map[string]Difference{}
 	for _, d := range differences {
 		if !slices.ContainsFunc(all, func(c testCase) bool { return c.id == d.ID }) {
@@ -81,6 +81,9 @@ func Run(t *testing.T, newWorld func(t *testing.T) World, differences ...Differe
 				t.Skip(d.Why)
 			case c.slow && testing.Short():
 				t.Skip("takes seconds")
+			}
+			if c.slow {
+				t.Parallel() // together, after all the others, which count on nobody else opening descriptors
 			}
 			world := newWorld(t)
 			if c.ipv4 && !world.Loopback().Addr().Is4() {
@@ -108,6 +111,11 @@ type testCase struct {
 	or       []string // further lines, where Linux itself varies
 	slow     bool     // lets seconds pass
 	ipv4     bool     // needs addresses of 127.0.0.0/8
+}
+
+func allCases() []testCase {
+	return slices.Concat(controlCases(), waitCases(), edgeCases(), listenCases(), acceptCases(), connectCases(),
+		dataCases(), resetCases(), closeCases(), matrixCases(), boundaryCases())
 }
 
 func (c testCase) lines() []string {

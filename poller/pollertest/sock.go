@@ -79,11 +79,13 @@ func (s *sock) drainAll(n int) {
 	s.e.rest()
 }
 
-// smallBuffers makes the socket fill up after some ten thousand bytes.
+// smallBuffers makes the socket fill up after some hundred thousand bytes. With
+// smaller ones the window opens so late that the sender's probe timer (200 ms)
+// has to help.
 func (s *sock) smallBuffers() {
 	s.e.t.Helper()
-	s.set(poller.SOSndBuf, 16384)
-	s.set(poller.SORcvBuf, 16384)
+	s.set(poller.SOSndBuf, 32768)
+	s.set(poller.SORcvBuf, 32768)
 }
 
 func (s *sock) shut(how poller.How) {

@@ -117,9 +117,12 @@ func (p *Peer) DialFrom(from, to netip.AddrPort) (*Conn, error) {
 	s := p.w.newSock()
 	s.refs = 1
 	s.local = from
+	s.ofPeer = true
+	mark := len(p.w.trace.events)
 	s.connect(to)
 	c := p.newConn(s)
 	p.note(CallConnect, s, -1, nil)
+	p.w.hoist(mark)
 	err := c.Err()
 	for p.actor != nil && err == syscall.EAGAIN {
 		if err = p.await(s, whereConnect, -1); err == nil {
@@ -135,6 +138,7 @@ func (p *Peer) DialFrom(from, to netip.AddrPort) (*Conn, error) {
 }
 
 func (p *Peer) newConn(s *sock) *Conn {
+	s.ofPeer = true
 	c := &Conn{p: p, s: s, local: s.local, remote: s.remote, readUntil: -1, writeUntil: -1}
 	p.conns = append(p.conns, c)
 	return c
@@ -283,6 +287,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 			return total, err
 		}
 		c.one[0] = b[total:]
+		mark := len(c.p.w.trace.events)
 		n, err := c.s.write(c.one[:])
 		total += n
 		if err == syscall.EAGAIN {
@@ -292,6 +297,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 			continue
 		}
 		c.p.note(CallWrite, c.s, n, err)
+		c.p.w.hoist(mark)
 		if err != nil || total == len(b) {
 			return total, err
 		}
@@ -304,8 +310,10 @@ func (c *Conn) CloseWrite() error {
 	if c.closed {
 		return net.ErrClosed
 	}
+	mark := len(c.p.w.trace.events)
 	err := c.s.shutdown(poller.ShutWrite)
 	c.p.note(CallShutdown, c.s, int(poller.ShutWrite), err)
+	c.p.w.hoist(mark)
 	return err
 }
 

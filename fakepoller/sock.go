@@ -76,6 +76,7 @@ type sock struct {
 	listener
 	syn      timer
 	synTries int
+	ofPeer   bool // held by a Conn, which has no short writes: splitting arrivals says the same
 	orphan   bool // nobody holds a descriptor
 	pooled   bool
 }
@@ -201,7 +202,7 @@ func (s *sock) read(p []byte, drop bool) (int, error) {
 	if s.state == tcpListen {
 		return 0, syscall.ENOTCONN
 	}
-	if len(p) == 0 {
+	if len(p) == 0 && drop { // read(2) does not ask the stream then; recv(2) does (PK-01)
 		return 0, nil
 	}
 	if s.visible > 0 {
@@ -254,7 +255,7 @@ func (s *sock) write(bufs [][]byte) (int, error) {
 	room := s.sndbuf - s.queued()
 	if s.squeezed {
 		room = 0
-	} else if room > 0 {
+	} else if room > 0 && !s.ofPeer {
 		if k := s.w.choose(&s.chooser, faults.Room, min(total, room)+1); k > 0 {
 			room = k - 1
 			s.squeezed = true

@@ -167,6 +167,22 @@ func (w *World) note(who, about *chooser, c Call, fd poller.FD, n int, bits poll
 	w.trace.events = append(w.trace.events, e)
 }
 
+// hoist moves the last event, a call, before what it caused since there were mark
+// events: a reader wants the cause first. Deviations stay in front of it.
+func (w *World) hoist(mark int) {
+	events := w.trace.events
+	last := len(events) - 1
+	for mark < last && events[mark].Call == CallDeviate {
+		mark++
+	}
+	if mark >= last {
+		return
+	}
+	call := events[last]
+	copy(events[mark+1:], events[mark:last])
+	events[mark] = call
+}
+
 func (w *World) noteText(who chooser, c Call, fd poller.FD, text string) {
 	h := uint64(14695981039346656037)
 	for i := 0; i < len(text); i++ {

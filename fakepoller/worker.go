@@ -396,7 +396,7 @@ func (k *Worker) Writev(fd poller.FD, bufs [][]byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n := 0
+	n, mark := 0, len(k.w.trace.events)
 	if len(bufs) > maxIov {
 		err = syscall.EINVAL
 	} else {
@@ -406,6 +406,7 @@ func (k *Worker) Writev(fd poller.FD, bufs [][]byte) (int, error) {
 		s.progress++
 	}
 	k.w.note(&k.chooser, &s.chooser, CallWrite, fd, n, 0, err)
+	k.w.hoist(mark)
 	return n, err
 }
 
@@ -416,8 +417,10 @@ func (k *Worker) Shutdown(fd poller.FD, how poller.How) error {
 		return err
 	}
 	s.progress++
+	mark := len(k.w.trace.events)
 	err = s.shutdown(how)
 	k.w.note(&k.chooser, &s.chooser, CallShutdown, fd, int(how), 0, err)
+	k.w.hoist(mark)
 	return err
 }
 
@@ -503,8 +506,10 @@ func (k *Worker) Connect(fd poller.FD, to netip.AddrPort) error {
 		return err
 	}
 	s.progress++
+	mark := len(k.w.trace.events)
 	err = s.connect(to)
 	k.w.note(&k.chooser, &s.chooser, CallConnect, fd, -1, 0, err)
+	k.w.hoist(mark)
 	return err
 }
 

@@ -210,23 +210,6 @@ func TestBadAddresses(t *testing.T) {
 	}
 }
 
-func TestUnknownOptions(t *testing.T) {
-	e := newEpoll(t)
-	fd, err := e.Socket(Inet)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close(fd)
-	for _, opt := range []SockOpt{0, SORcvBuf + 1, 255} {
-		if got := e.SetSockOpt(fd, opt, 1); got != syscall.ENOPROTOOPT {
-			t.Errorf("SetSockOpt %v: got %v, want ENOPROTOOPT", opt, got)
-		}
-		if _, got := e.SockOpt(fd, opt); got != syscall.ENOPROTOOPT {
-			t.Errorf("SockOpt %v: got %v, want ENOPROTOOPT", opt, got)
-		}
-	}
-}
-
 func TestMillisecondsAreNeverEarly(t *testing.T) {
 	cases := []struct {
 		d    time.Duration

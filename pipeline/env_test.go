@@ -21,6 +21,7 @@ type env struct {
 	peers  poller.System
 	loop   *pipeline.Loop
 	log    []string // what the code under test was told
+	first  *script  // the first listener filter, if it is one
 }
 
 // onKernels runs body on the fake kernel and, where there is one, on real epoll.

@@ -1,0 +1,379 @@
+package pipeline_test
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"edgewise.test/pipeline"
+	"edgewise.test/pipeline/echo"
+)
+
+// inspect returns a listener whose sockets go through the scripts and then echo.
+func (e *env) inspect(cfg pipeline.ListenerConfig, scripts ...*script) *pipeline.Listener {
+	for i, f := range scripts {
+		f.e = e
+		if f.name == "" {
+			f.name = string(rune('a' + i))
+		}
+		cfg.ListenerFilters = append(cfg.ListenerFilters, f.factory)
+	}
+	cfg.FilterChains = []pipeline.FilterChain{{Filters: []pipeline.FilterFactory{echo.Filter}}}
+	return e.listen(cfg)
+}
+
+// enough returns what OnData does when n bytes are enough.
+func enough(n int) func(string) pipeline.FilterStatus {
+	return func(data string) pipeline.FilterStatus {
+		if len(data) >= n {
+			return pipeline.Continue
+		}
+		return pipeline.StopIteration
+	}
+}
+
+const life = "downstream_cx_accepted=1 "
+
+func TestListenerFilters(t *testing.T) {
+	const connected = life + "downstream_cx_active=1 downstream_cx_total=1 downstream_pre_cx_connected=1 downstream_pre_cx_total=1"
+	const echoed = life + "downstream_cx_destroy=1 downstream_cx_total=1 downstream_pre_cx_connected=1 downstream_pre_cx_total=1"
+	for _, c := range []struct {
+		name    string
+		filters []*script
+		run     func(e *env, l *pipeline.Listener, p *peer)
+		told    string
+		stats   string
+	}{{
+		name:    "bytes that come in parts are offered once each time there are more",
+		filters: []*script{{want: 10, onData: enough(10)}},
+		run: func(e *env, l *pipeline.Listener, p *peer) {
+			p.write("01234")
+			e.turns()
+			p.write("5678")
+			e.turns()
+			p.write("9abc")
+			p.wants("0123456789abc", "")
+		},
+		told:  "a.accept; a.data 01234; a.data 012345678; a.data 0123456789", // no more than it wished
+		stats: connected,
+	}, {
+		name:    "the next filter gets what was peeked already",
+		filters: []*script{{want: 5, onData: enough(5)}, {want: 3, onData: enough(3)}},
+		run: func(e *env, l *pipeline.Listener, p *peer) {
+			p.write("hello")
+			p.wants("hello", "")
+		},
+		told:  "a.accept; a.data hello; b.accept; b.data hello",
+		stats: connected,
+	}, {
+		name:    "data with its FIN is complete before the FIN counts",
+		filters: []*script{{want: 10, onData: enough(5)}},
+		run: func(e *env, l *pipeline.Listener, p *peer) {
+			p.write("01")
+			e.turns()
+			p.write("234")
+			p.fin()
+			p.wants("01234", "EOF")
+		},
+		told:  "a.accept; a.data 01; a.data 01234",
+		stats: echoed,
+	}, {
+		name:    "a FIN behind too few bytes ends the socket at once",
+		filters: []*script{{want: 10, onData: enough(10)}},
+		run: func(e *env, l *pipeline.Listener, p *peer) {
+			p.write("01234")
+			e.turns()
+			p.fin()
+			e.turns()
+		},
+		told:  "a.accept; a.data 01234; a.close",
+		stats: life + "downstream_listener_filter_remote_close=1 downstream_pre_cx_total=1",
+	}, {
+		name:    "a FIN that was there before the first look ends the socket at once",
+		filters: []*script{{want: 10, onData: enough(10)}},
+		run: func(e *env, l *pipeline.Listener, p *peer) {
+			p.write("01234")
+			p.fin()
+			e.turns()
+		},
+		told:  "a.accept; a.data 01234; a.close",
+		stats: life + "downstream_listener_filter_remote_close=1 downstream_pre_cx_total=1",
+	}, {
+		name:    "a FIN without bytes ends the socket at once",
+		filters: []*script{{want: 10}},
+		run: func(e *env, l *pipeline.Listener, p *peer) {
+			e.turns()
+			p.fin()
+			e.turns()
+		},
+		told:  "a.accept; a.close",
+		stats: life + "downstream_listener_filter_remote_close=1 downstream_pre_cx_total=1",
+	}, {
+		name:    "a FIN that the first filter did not mind ends the socket at the second, which wants more",
+		filters: []*script{{want: 10, onData: enough(5)}, {want: 10}},
+		run: func(e *env, l *pipeline.Listener, p *peer) {
+			e.turns()
+			p.write("01234")
+			p.fin()
+			e.turns()
+		},
+		told:  "a.accept; a.data 01234; b.accept; b.data 01234; b.close",
+		stats: life + "downstream_listener_filter_remote_close=1 downstream_pre_cx_total=1",
+	}, {
+		name:    "a reset behind queued bytes ends the socket at once",
+		filters: []*script{{want: 10}},
+		run: func(e *env, l *pipeline.Listener, p *peer) {
+			p.write("01234")
+			e.turns()
+			p.reset()
+			e.turns()
+		},
+		told:  "a.accept; a.data 01234; a.close",
+		stats: life + "downstream_listener_filter_error=1 downstream_pre_cx_total=1",
+	}, {
+		name:    "a reset before accept ends the socket",
+		filters: []*script{{want: 10}},
+		run: func(e *env, l *pipeline.Listener, p *peer) {
+			p.reset()
+			e.turns()
+		},
+		told:  "a.accept; a.close",
+		stats: life + "downstream_listener_filter_error=1 downstream_pre_cx_total=1",
+	}, {
+		name:    "a wish that grows is met from what is queued",
+		filters: []*script{{want: 4}},
+		run: func(e *env, l *pipeline.Listener, p *peer) {
+			p.write("0123456789")
+			p.wants("0123456789", "")
+		},
+		told:  "a.accept; a.data 0123; a.data 01234567; a.data 0123456789",
+		stats: connected,
+	}, {
+		name:    "an interrupted peek is no error",
+		filters: []*script{{want: 4, onData: enough(4)}},
+		run: func(e *env, l *pipeline.Listener, p *peer) {
+			p.write("0123")
+			e.kernel.peek = []error{syscall.EINTR, syscall.EINTR}
+			p.wants("0123", "")
+		},
+		told:  "a.accept; a.data 0123",
+		stats: connected,
+	}, {
+		name:    "a peek that fails ends the socket",
+		filters: []*script{{want: 4}},
+		run: func(e *env, l *pipeline.Listener, p *peer) {
+			e.kernel.peek = []error{syscall.ENOTCONN}
+			e.turns()
+		},
+		told:  "a.accept; a.close",
+		stats: life + "downstream_listener_filter_error=1 downstream_pre_cx_total=1",
+	}, {
+		name:    "the timeout tells the filter",
+		filters: []*script{{want: 4}},
+		run: func(e *env, l *pipeline.Listener, p *peer) {
+			p.write("01")
+			e.until("timeout", func() bool { return l.Stats().PreCxTimeout == 1 })
+		},
+		told:  "a.accept; a.data 01; a.close",
+		stats: life + "downstream_pre_cx_timeout=1 downstream_pre_cx_total=1",
+	}, {
+		name:    "removal tells the filter",
+		filters: []*script{{want: 4}},
+		run: func(e *env, l *pipeline.Listener, p *peer) {
+			e.turns()
+			l.Close()
+			e.turns()
+		},
+		told:  "a.accept; a.close",
+		stats: life + "downstream_pre_cx_removed=1 downstream_pre_cx_total=1",
+	}, {
+		name:    "a filter that closes the socket refuses it, and is not told",
+		filters: []*script{{want: 4}},
+		run: func(e *env, l *pipeline.Listener, p *peer) {
+			p.write("01")
+			e.turns()
+			e.first.cb.Socket().Close()
+			e.first.cb.Socket().Close()
+			p.wants("", "ECONNRESET") // unread bytes
+		},
+		told:  "a.accept; a.data 01",
+		stats: life + "downstream_listener_filter_reject=1 downstream_pre_cx_total=1",
+	}} {
+		t.Run(c.name, func(t *testing.T) {
+			onKernels(t, func(e *env) {
+				// Fresh scripts for each kernel.
+				var filters []*script
+				for _, f := range c.filters {
+					g := *f
+					filters = append(filters, &g)
+				}
+				if c.name == "a wish that grows is met from what is queued" {
+					f := filters[0]
+					f.onData = func(data string) pipeline.FilterStatus {
+						if len(data) == f.want {
+							f.want *= 2
+						}
+						return enough(10)(data)
+					}
+				}
+				l := e.inspect(pipeline.ListenerConfig{ListenerFiltersTimeout: 30 * time.Millisecond}, filters...)
+				e.first = filters[0]
+				p := e.dial(l.Address())
+				c.run(e, l, p)
+				e.told(c.told)
+				e.stats(l, c.stats)
+			})
+		})
+	}
+}
+
+func TestWakeupWithoutNewBytesDoesNotReachAFilter(t *testing.T) {
+	onKernels(t, func(e *env) {
+		f := &script{want: 10}
+		l := e.inspect(pipeline.ListenerConfig{}, f)
+		p := e.dial(l.Address())
+		p.write("0123")
+		e.turns()
+		peeks := 0
+		e.kernel.calls = map[string]int{}
+		for range 3 {
+			e.kernel.peek = []error{syscall.EAGAIN} // a wake-up for nothing
+			p.write("x")
+			e.turns()
+			peeks = e.kernel.calls["peek"]
+		}
+		if peeks < 3 {
+			t.Errorf("got %d peeks, want one for each wake-up: the test does not test", peeks)
+		}
+		e.told("a.accept; a.data 0123")
+		p.write("y")
+		e.turns()
+		e.told("a.data 0123xxxy")
+	})
+}
+
+func TestFilterThatWaitsForSomethingElseContinuesTheChainItself(t *testing.T) {
+	onKernels(t, func(e *env) {
+		f := &script{}
+		l := e.inspect(pipeline.ListenerConfig{}, f)
+		p := e.dial(l.Address())
+		p.write("early")
+		p.fin()
+		e.turns()
+		e.stats(l, life+"downstream_pre_cx_active=1 downstream_pre_cx_total=1")
+		cb := f.cb
+		cb.ContinueFilterChain(true)
+		cb.ContinueFilterChain(true) // too late
+		cb.ContinueFilterChain(false)
+		p.wants("early", "EOF")
+		e.told("a.accept")
+	})
+}
+
+func TestFilterThatWaitsForSomethingElseHearsOfAClose(t *testing.T) {
+	onKernels(t, func(e *env) {
+		l := e.inspect(pipeline.ListenerConfig{}, &script{})
+		p := e.dial(l.Address())
+		e.turns()
+		p.fin()
+		e.turns()
+		e.told("a.accept; a.close")
+		e.stats(l, life+"downstream_listener_filter_remote_close=1 downstream_pre_cx_total=1")
+	})
+}
+
+func TestContinueFilterChainInsideACallbackIsItsAnswer(t *testing.T) {
+	for _, success := range []bool{true, false} {
+		onKernels(t, func(e *env) {
+			f := &script{want: 1}
+			f.onData = func(string) pipeline.FilterStatus {
+				f.cb.ContinueFilterChain(success)
+				return pipeline.StopIteration
+			}
+			l := e.inspect(pipeline.ListenerConfig{}, f)
+			p := e.dial(l.Address())
+			p.write("x")
+			e.turns()
+			if got, want := l.Stats().CxTotal == 1, success; got != want {
+				e.Errorf("ContinueFilterChain(%v): got a connection: %v", success, got)
+			}
+			if got, want := l.Stats().FilterReject == 1, !success; got != want {
+				e.Errorf("ContinueFilterChain(%v): got a reject: %v", success, got)
+			}
+		})
+	}
+}
+
+func TestTimeoutContinuesWithWhatIsKnown(t *testing.T) {
+	onKernels(t, func(e *env) {
+		l := e.inspect(pipeline.ListenerConfig{
+			ListenerFiltersTimeout: 10 * time.Millisecond, ContinueOnListenerFiltersTimeout: true,
+		}, &script{want: 100})
+		p := e.dial(l.Address())
+		p.write("0123")
+		e.until("timeout", func() bool { return l.Stats().PreCxTimeout == 1 })
+		p.wants("0123", "")
+		e.told("a.accept; a.data 0123; a.close")
+		e.stats(l, life+"downstream_cx_active=1 downstream_cx_total=1 downstream_pre_cx_connected=1 downstream_pre_cx_timeout=1 "+
+			"downstream_pre_cx_timeout_continued=1 downstream_pre_cx_total=1")
+		// CVE-2019-18836: the stalled filter's registration must be gone.
+		before := e.loop.Stats().Turns
+		e.must(e.loop.Turn(20 * time.Millisecond))
+		if e.loop.Stats().Events > 0 && e.loop.Stats().Turns != before+1 {
+			e.Error("the loop spins")
+		}
+	})
+}
+
+func TestDrainedBytesReachNeitherTheNextFilterNorTheConnection(t *testing.T) {
+	onKernels(t, func(e *env) {
+		first := &script{want: 20}
+		first.onData = func(data string) pipeline.FilterStatus {
+			if !strings.Contains(data, "|") {
+				return pipeline.StopIteration
+			}
+			e.must(first.buffer.Drain(strings.Index(data, "|") + 1))
+			return pipeline.Continue
+		}
+		l := e.inspect(pipeline.ListenerConfig{}, first, &script{want: 5, onData: enough(5)})
+		p := e.dial(l.Address())
+		p.write("head")
+		e.turns()
+		p.write("er|he")
+		e.turns()
+		p.write("llo")
+		p.wants("hello", "")
+		e.told("a.accept; a.data head; a.data header|he; b.accept; b.data he; b.data hello")
+		if err := first.buffer.Drain(1 << 20); err == nil || !strings.Contains(err.Error(), "invalid argument") {
+			e.Errorf("drain of more than there is: got %v", err)
+		}
+	})
+}
+
+// A socket object is used again; nothing of one life may be seen in the next.
+func TestSocketsKeepNothingOfTheirPredecessors(t *testing.T) {
+	onKernels(t, func(e *env) {
+		var names []string
+		f := &script{want: 8}
+		f.onData = func(data string) pipeline.FilterStatus {
+			info := f.cb.Socket().Info()
+			names = append(names, data+"/"+info.RequestedServerName()+info.DetectedTransportProtocol()+strings.Join(info.RequestedApplicationProtocols(), ","))
+			info.SetRequestedServerName([]byte("Edge.TEST"))
+			info.SetDetectedTransportProtocol("tls")
+			info.AddRequestedApplicationProtocol([]byte("h2"))
+			return pipeline.Continue
+		}
+		l := e.inspect(pipeline.ListenerConfig{}, f)
+		for _, data := range []string{"12345678", "abc"} {
+			p := e.dial(l.Address())
+			p.write(data)
+			p.wants(data, "")
+			p.close()
+			e.turns()
+		}
+		if got := strings.Join(names, " "); got != "12345678/ abc/" {
+			e.Errorf("got %q, want nothing left of the first life", got)
+		}
+	})
+}

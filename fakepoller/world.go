@@ -57,6 +57,7 @@ type World struct {
 	listens   int32
 
 	names    [kinds][]string
+	injected [32]int // by faults.Op
 	findings []Finding
 	trace    trace
 
@@ -137,9 +138,14 @@ func (w *World) choose(c *chooser, op faults.Op, n int) int {
 	if outcome <= 0 || outcome >= n {
 		return 0
 	}
+	w.injected[op]++
 	w.noteDeviation(p, outcome)
 	return outcome
 }
+
+// Injected counts the deviations of op so far, for a test that has to know
+// whether an early end may be right.
+func (w *World) Injected(op faults.Op) int { return w.injected[op] }
 
 // chooseTime is choose for operations whose outcome is a time.
 func (w *World) chooseTime(c *chooser, op faults.Op) time.Duration {

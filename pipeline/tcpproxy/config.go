@@ -5,7 +5,9 @@
 // nothing is buffered for a host that refuses. Then bytes and ends of streams go
 // both ways, each direction for itself. When one side has more to write than its
 // buffer limit, the other is not read from until half of it is written. When one
-// connection closes, what it has sent is flushed to the other, which closes too.
+// connection closes, what it has sent is flushed to the other, which closes too. A
+// connection that is reset or fails resets the other: a stream that was cut off
+// must not look like one that has ended.
 package tcpproxy
 
 import (

@@ -76,9 +76,12 @@ func (cb *downstreamCallbacks) OnEvent(event pipeline.ConnectionEvent) {
 	if s.upstream == nil {
 		return
 	}
-	if event == pipeline.RemoteClose && s.connected {
+	switch {
+	case s.downstream.Failure() != nil:
+		s.upstream.Close(pipeline.AbortReset)
+	case event == pipeline.RemoteClose && s.connected:
 		s.upstream.Close(pipeline.FlushWrite)
-	} else {
+	default:
 		s.upstream.Close(pipeline.NoFlush)
 	}
 }
@@ -102,7 +105,11 @@ func (cb *upstreamCallbacks) OnEvent(event pipeline.ConnectionEvent) {
 	stats.CxActive--
 	stats.CxDestroy++
 	s.stopIdle()
-	if s.connected {
+	switch {
+	case s.connected && s.upstream.Failure() != nil:
+		s.downstream.Close(pipeline.AbortReset)
+		return
+	case s.connected:
 		s.downstream.Close(pipeline.FlushWrite)
 		return
 	}

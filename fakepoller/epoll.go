@@ -209,18 +209,34 @@ func (ep *epoll) collect(events []poller.Event, max int) int {
 		if bits == 0 {
 			continue
 		}
-		events[n] = poller.Event{Events: bits, Token: it.token}
+		level := it.events&(poller.OneShot|poller.EdgeTriggered) == 0
+		events[n] = it.report(bits)
 		n++
-		switch {
-		case it.events&poller.OneShot != 0:
-			it.events &= privateBits
-		case it.events&poller.EdgeTriggered == 0:
+		if level {
 			ep.ready.push(it)
 			ep.audit(it)
 		}
 	}
 	ep.ready.splice(walk)
 	return n
+}
+
+// report makes an event of it and disarms a one-shot.
+func (it *item) report(bits poller.Events) poller.Event {
+	if it.events&poller.OneShot != 0 {
+		it.events &= privateBits
+	}
+	return poller.Event{Events: bits, Token: it.token}
+}
+
+// reader returns the newest registration of a socket for IN, or nil.
+func (ep *epoll) reader() *item {
+	for it := ep.all; it != nil; it = it.nextOfEp {
+		if _, ok := it.f.(*sock); ok && it.events&poller.In != 0 {
+			return it
+		}
+	}
+	return nil
 }
 
 // audit notices a level-triggered registration that is reported again and again

@@ -249,6 +249,10 @@ func (k *Worker) wait(events []poller.Event, timeout time.Duration) (int, error)
 			if w.choose(&k.chooser, faults.Interrupt, faults.Interrupt.Range()) > 0 {
 				return 0, syscall.EINTR
 			}
+			if it := k.spurious(); it != nil {
+				events[0] = it.report(poller.In)
+				return 1, nil
+			}
 			if timeout > 0 {
 				deadline += w.chooseTime(&k.chooser, faults.Timer)
 			}
@@ -261,6 +265,19 @@ func (k *Worker) wait(events []poller.Event, timeout time.Duration) (int, error)
 			return 0, syscall.EDEADLK
 		}
 	}
+}
+
+// spurious returns a registration that is to be told IN with nothing behind it,
+// if the source wants one.
+func (k *Worker) spurious() *item {
+	if !k.w.cfg.Hostile {
+		return nil
+	}
+	it := k.ep.reader()
+	if it == nil || k.w.choose(&k.chooser, faults.Spurious, faults.Spurious.Range()) == 0 {
+		return nil
+	}
+	return it
 }
 
 // collect takes a batch and the worker's own wake-up out of it.

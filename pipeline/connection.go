@@ -224,8 +224,10 @@ func (c *Connection) onWriteFailed(err error) {
 // onFlushed goes on with a close that waited for output.
 func (c *Connection) onFlushed(written int) {
 	switch {
-	case c.out.Len() == 0 && (c.closeType == FlushWrite || c.peerEnded):
+	case c.out.Len() == 0 && c.closeType == FlushWrite:
 		c.closeSocket(LocalClose)
+	case c.out.Len() == 0 && c.peerEnded:
+		c.closeSocket(RemoteClose)
 	case written > 0 && c.delayTimer != nil:
 		c.delayTimer.Enable(c.delayedClose) // only progress counts (envoy PR 11833)
 	}

@@ -244,7 +244,7 @@ func TestWakeupWithoutNewBytesDoesNotReachAFilter(t *testing.T) {
 			peeks = e.kernel.calls["peek"]
 		}
 		if peeks < 3 {
-			t.Errorf("got %d peeks, want one for each wake-up: the test does not test", peeks)
+			e.Errorf("got %d peeks, want one for each wake-up: the test does not test", peeks)
 		}
 		e.told("a.accept; a.data 0123")
 		p.write("y")

@@ -1,0 +1,299 @@
+package proptest_test
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"edgewise.test/fakepoller"
+	"edgewise.test/faults"
+	"edgewise.test/pipeline"
+	"edgewise.test/poller"
+	"edgewise.test/proptest"
+	"pgregory.net/rapid"
+)
+
+// wholeLine is serve without the mistake: it waits for the end of the line.
+func wholeLine(k poller.Kernel, listener poller.FD) {
+	var events [8]poller.Event
+	lines := map[poller.FD][]byte{}
+	k.Add(listener, poller.In, 0)
+	for {
+		n, _ := k.Wait(events[:], -1)
+		for _, e := range events[:n] {
+			if e.Token == 0 {
+				if fd, _, err := k.Accept(listener); err == nil {
+					k.Add(fd, poller.In, poller.Token(fd))
+				}
+				continue
+			}
+			fd := poller.FD(e.Token)
+			buffer := make([]byte, 64)
+			n, err := k.Read(fd, buffer)
+			lines[fd] = append(lines[fd], buffer[:n]...)
+			line := string(lines[fd])
+			if n > 0 && !strings.Contains(line, "\n") {
+				continue
+			}
+			if err == nil && line == "PING\n" {
+				writeAll(k, fd, "PONG\n")
+			}
+			k.Close(fd)
+			delete(lines, fd)
+		}
+	}
+}
+
+// writeAll waits for room for the rest, or for the end of the connection, and lets
+// everybody else wait too.
+func writeAll(k poller.Kernel, fd poller.FD, text string) {
+	for {
+		n, err := k.Write(fd, []byte(text))
+		if text = text[n:]; text == "" || err != nil && err != syscall.EAGAIN {
+			return
+		}
+		k.Modify(fd, poller.Out, 0)
+		for woken := false; !woken; {
+			var events [8]poller.Event
+			n, _ := k.Wait(events[:], -1)
+			for _, e := range events[:n] {
+				woken = woken || e.Events&poller.Out != 0
+			}
+		}
+	}
+}
+
+// line is pingpong with any server.
+func line(serve func(poller.Kernel, poller.FD)) func(*proptest.World) {
+	return func(w *proptest.World) {
+		k := w.NewWorker()
+		listener, _ := poller.ListenTCP(k, addr, poller.ListenConfig{})
+		k.Go(func() { serve(k, listener) })
+		w.Peer("client", func(p *fakepoller.Peer) {
+			c, err := p.Dial(addr)
+			if err != nil {
+				return
+			}
+			io.WriteString(c, "PING\n")
+			answer, err := io.ReadAll(c)
+			w.Delivered("the answer", []byte("PONG\n"), answer, err == nil && w.Injected(faults.Reset) == 0 && w.Injected(faults.Pause) == 0)
+		})
+		w.Run()
+	}
+}
+
+func TestSearchFindsNothingInAGoodServer(t *testing.T) {
+	r := proptest.Search(proptest.Config{Scenario: line(wholeLine), Schedules: 3000})
+	if r.Failure != nil {
+		t.Fatalf("got a failure, want none:\n%s", r.Failure.Report())
+	}
+	if !r.AllSingle || r.Single == 0 || r.Random == 0 {
+		t.Errorf("got %+v, want all single deviations and some random runs", r.Stats)
+	}
+}
+
+func TestSearchTriesEverySingleDeviation(t *testing.T) {
+	seen := map[string]bool{}
+	r := proptest.Search(proptest.Config{Schedules: 500, Scenario: func(w *proptest.World) {
+		line(serve)(w) // its failures do not count here
+		for _, e := range w.Trace() {
+			if e.Call == fakepoller.CallDeviate {
+				seen[e.Text] = true
+			}
+		}
+	}})
+	if r.Failure == nil {
+		t.Fatal("got no failure, want the one of serve")
+	}
+}
+
+// A failure that takes three deviations is found at random and shrunk to three.
+func TestShrinkToThree(t *testing.T) {
+	scenario := func(w *proptest.World) {
+		w.Hand("nobody")
+		k := w.NewWorker()
+		listener, _ := poller.ListenTCP(k, addr, poller.ListenConfig{})
+		k.Add(listener, poller.In, 0)
+		var events [8]poller.Event
+		refused := 0
+		for range 6 {
+			w.Hand("client").Dial(addr)
+			k.Wait(events[:], 0)
+			if fd, _, err := k.Accept(listener); err != nil {
+				refused++
+			} else {
+				k.Close(fd)
+			}
+		}
+		if refused >= 3 {
+			w.Errorf("three accepts failed")
+		}
+	}
+	r := proptest.Search(proptest.Config{Scenario: scenario, Seed: 7, Schedules: 20_000})
+	if r.Failure == nil {
+		t.Fatalf("got no failure in %s", r.Summary())
+	}
+	if n := len(r.Failure.Plan.Deviations); n != 3 {
+		t.Errorf("got %d deviations, want 3:\n%s", n, r.Failure.Plan)
+	}
+	for i := range r.Failure.Plan.Deviations {
+		less := faults.Plan{Deviations: append(append([]faults.Deviation(nil), r.Failure.Plan.Deviations[:i]...), r.Failure.Plan.Deviations[i+1:]...)}
+		if f := proptest.Replay(proptest.Config{Scenario: scenario}, less); f != nil {
+			t.Errorf("without deviation %d it fails too: the plan is not minimal", i+1)
+		}
+	}
+}
+
+func TestReplayRepeats(t *testing.T) {
+	c := proptest.Config{Scenario: pingpong}
+	f := proptest.Search(c).Failure
+	for i := range 100 {
+		again := proptest.Replay(c, f.Plan)
+		if again == nil || again.Message != f.Message || again.Digest != f.Digest || again.Unrepeatable != "" {
+			t.Fatalf("replay %d: got %+v, want digest %x and %q", i, again, f.Digest, f.Message)
+		}
+	}
+}
+
+func TestReplayNamesWhatDoesNotRepeat(t *testing.T) {
+	runs := 0
+	f := proptest.Replay(proptest.Config{Scenario: func(w *proptest.World) {
+		runs++
+		w.Peer("client", func(p *fakepoller.Peer) { p.Sleep(time.Duration(runs) * time.Second) })
+		w.Run()
+	}}, faults.Plan{})
+	if f == nil || f.Unrepeatable == "" {
+		t.Fatalf("got %+v, want it to be unrepeatable", f)
+	}
+	if report := f.Report(); !strings.Contains(report, "NOT REPEATABLE") {
+		t.Errorf("got report\n%s\nwant it to say so", report)
+	}
+}
+
+func TestReplayTellsWhatWasNotMet(t *testing.T) {
+	plan, err := faults.Parse("edgewise plan v1\nconn 1 segment 1: 1 byte\nconn 9 segment 1: 1 byte\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := proptest.Replay(proptest.Config{Scenario: pingpong}, plan)
+	if f == nil || len(f.Missed) != 1 || f.Missed[0].Actor != "conn 9" {
+		t.Fatalf("got %+v, want conn 9 to be missed", f)
+	}
+}
+
+func TestFailuresOfEveryKind(t *testing.T) {
+	for _, c := range []struct {
+		name, class string
+		scenario    func(*proptest.World)
+	}{
+		{"an assertion", "got %d", func(w *proptest.World) { w.Errorf("got %d", 3) }},
+		{"the end of an actor", "gone", func(w *proptest.World) {
+			w.Peer("client", func(*fakepoller.Peer) { w.Fatalf("gone"); panic("it went on") })
+			w.Run()
+		}},
+		{"a panic of the scenario", "panic", func(w *proptest.World) { panic("oops") }},
+		{"a panic of an actor", "panic", func(w *proptest.World) {
+			w.Peer("client", func(*fakepoller.Peer) { panic("oops") })
+			w.Run()
+		}},
+		{"a finding", "deadlock", func(w *proptest.World) {
+			w.Peer("server", func(p *fakepoller.Peer) {
+				l, _ := p.Listen(addr)
+				c, _ := l.Accept()
+				c.Read(make([]byte, 1))
+			})
+			w.Peer("client", func(p *fakepoller.Peer) {
+				c, _ := p.Dial(addr)
+				c.Read(make([]byte, 1))
+			})
+			w.Run()
+		}},
+		{"counters that do not add up", "counters: %v", func(w *proptest.World) {
+			w.Counted(pipeline.Snapshot{{Name: "listener.x.downstream_cx_accepted", Value: 1}})
+		}},
+		{"bytes out of order", "bytes: %s: got %d bytes, which differ from the %d sent at offset %d", func(w *proptest.World) {
+			w.Delivered("x", []byte("abc"), []byte("ac"), false)
+		}},
+		{"bytes made up", "bytes: %s: got %d bytes, which differ from the %d sent at offset %d", func(w *proptest.World) {
+			w.Delivered("x", []byte("abc"), []byte("abcd"), false)
+		}},
+		{"bytes missing", "bytes: %s: the stream ended in order after %d of %d bytes", func(w *proptest.World) {
+			w.Delivered("x", []byte("abc"), []byte("ab"), true)
+		}},
+		{"a late end", "too late: it ended at %v, want by %v", func(w *proptest.World) {
+			w.RunFor(time.Minute)
+			w.EndedBy(time.Second)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := proptest.Search(proptest.Config{Scenario: c.scenario, Schedules: 10})
+			if r.Failure == nil || r.Failure.Class != c.class {
+				t.Errorf("got %+v, want class %q", r.Failure, c.class)
+			}
+		})
+	}
+}
+
+func TestRapid(t *testing.T) {
+	deviated := false
+	rapid.Check(t, func(t *rapid.T) {
+		proptest.Rapid(t, func(w *proptest.World) {
+			line(wholeLine)(w)
+			for _, op := range faults.Ops() {
+				deviated = deviated || w.Injected(op) > 0
+			}
+		})
+	})
+	if !deviated {
+		t.Error("rapid never deviated, want it to")
+	}
+}
+
+func FuzzLine(f *testing.F) { proptest.Fuzz(f, line(wholeLine)) }
+
+func TestReportIsShort(t *testing.T) {
+	f := proptest.Search(proptest.Config{Scenario: func(w *proptest.World) {
+		pingpong(w)
+		w.Peer("noise", func(p *fakepoller.Peer) {
+			for range 50 {
+				p.Dial(addr)
+				p.Sleep(time.Second)
+			}
+		})
+		w.Run()
+	}}).Failure
+	report := f.Report("replay: x", "keep: y", "look: z")
+	if n := bytes.Count([]byte(report), []byte("\n")); n > 40 {
+		t.Errorf("got %d lines, want at most 40:\n%s", n, report)
+	}
+}
+
+// The README shows this package's example; it must be what runs.
+func TestReadmeShowsTheExample(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example, err := os.ReadFile("example_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"func serve(k poller.Kernel", "func pingpong(w"} {
+		start := bytes.Index(example, []byte(part))
+		end := start + bytes.Index(example[start:], []byte("\n}\n"))
+		if !bytes.Contains(readme, example[start:end]) {
+			t.Errorf("README.md does not show %q as it stands in example_test.go", part)
+		}
+	}
+	_, output, _ := strings.Cut(string(example), "// Output:\n")
+	for _, line := range strings.Split(strings.TrimSuffix(output, "}\n"), "\n") {
+		line = strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(line), "//"), " ")
+		if !strings.Contains(string(readme), line) {
+			t.Errorf("README.md does not show the line of the report %q", line)
+		}
+	}
+}

@@ -29,6 +29,7 @@ func TestDrainLosesNoEstablishedConnection(t *testing.T) {
 	// established is the life of a connection that has finished its handshake.
 	established := func(c *tls.Conn, id int, warmedUp func()) {
 		defer clients.Done()
+		defer warmedUp()
 		defer c.Close()
 		message, answer := bytes.Repeat(fmt.Appendf(nil, "%08d", id), 128), make([]byte, 1024)
 		for round, left := 0, roundsDraining; left > 0; round++ {
@@ -57,12 +58,13 @@ func TestDrainLosesNoEstablishedConnection(t *testing.T) {
 		}
 		warm.Add(1)
 		clients.Add(1)
-		go established(c, id, warm.Done)
+		go established(c, id, sync.OnceFunc(warm.Done))
 	}
-	arrived := make(chan int)
+	arrived := make(chan int, 1)
+	warm.Add(1)
 	go func() {
-		n := 0
-		defer func() { arrived <- n }()
+		n, enough := 0, sync.OnceFunc(warm.Done)
+		defer func() { enough(); arrived <- n }()
 		for {
 			tcp, err := net.Dial("tcp", p.address)
 			if errors.Is(err, syscall.ECONNREFUSED) {
@@ -79,17 +81,16 @@ func TestDrainLosesNoEstablishedConnection(t *testing.T) {
 			clients.Add(1)
 			go established(c, atFirst+n, func() {})
 			if n++; n == atFirst {
-				warm.Done() // enough to be a load
+				enough() // to be a load
 			}
 		}
 	}()
-	warm.Add(1)
 	warm.Wait()
 	p.signal(syscall.SIGTERM)
 	n := <-arrived
 	p.refused()
-	if got := p.counters().Get("listener.ingress.downstream_cx_active"); got != uint64(atFirst+n) {
-		t.Errorf("draining: got %d active connections, want %d that were there and %d that arrived", got, atFirst, n)
+	if got := p.counters().Get("listener.ingress.downstream_cx_active"); got < uint64(atFirst+n) {
+		t.Errorf("draining: got %d active connections, want all %d that were there and %d that arrived", got, atFirst, n)
 	}
 	close(draining)
 	clients.Wait()
@@ -131,7 +132,11 @@ func TestDrainFlushesToUpstreams(t *testing.T) {
 		heard <- n
 	})}), "-drain-time", "1h")
 	c := dial(t, p.address)
-	c.Write(make([]byte, size))
+	c.Write(make([]byte, 3)) // it is not TLS
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		t.Fatal(err)
+	}
+	c.Write(make([]byte, size-3))
 	c.Close()
 	for s := p.counters(); s.Get("listener.ingress.downstream_cx_destroy") == 0; {
 		s = p.counters()

@@ -1,0 +1,280 @@
+package pipeline_test
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"edgewise.test/pipeline"
+	"edgewise.test/pipeline/tcpproxy"
+	"edgewise.test/poller"
+)
+
+// proxyEnv is a TCP proxy between a client and an upstream that the test plays.
+type proxyEnv struct {
+	*env
+	listener *pipeline.Listener
+	proxy    *tcpproxy.Proxy
+	cluster  *tcpproxy.Cluster
+	upstream poller.FD // listens
+}
+
+// proxied runs body with a proxy to one host, unless hosts says otherwise.
+func proxied(t *testing.T, idle time.Duration, hosts func(host netip.AddrPort) []netip.AddrPort, body func(e *proxyEnv)) {
+	onKernels(t, func(e *env) {
+		fd, err := poller.ListenTCP(e.peers, netip.MustParseAddrPort("127.0.0.1:0"), poller.ListenConfig{})
+		e.must(err)
+		host, err := e.peers.LocalAddr(fd)
+		e.must(err)
+		p := &proxyEnv{env: e, upstream: fd}
+		all := []netip.AddrPort{host}
+		if hosts != nil {
+			all = hosts(host)
+		}
+		p.cluster = tcpproxy.NewCluster(tcpproxy.ClusterConfig{Name: "up", Hosts: all, BufferLimitBytes: 64 << 10})
+		p.proxy = tcpproxy.New(tcpproxy.Config{StatPrefix: "p", Cluster: p.cluster, IdleTimeout: idle})
+		p.listener = e.listen(pipeline.ListenerConfig{
+			PerConnectionBufferLimitBytes: 64 << 10,
+			FilterChains:                  []pipeline.FilterChain{{Filters: []pipeline.FilterFactory{p.proxy.Filter}}},
+		})
+		body(p)
+		p.listener.Close()
+		e.turns()
+		if err := pipeline.CheckEnded(p.cluster.Snapshot()); err != nil {
+			e.Error(err)
+		}
+		if p.upstream >= 0 {
+			e.must(e.peers.Close(p.upstream))
+		}
+	})
+}
+
+// accept is the upstream's end of the next connection.
+func (e *proxyEnv) accept() *peer {
+	e.Helper()
+	e.turns()
+	fd, _, err := e.peers.Accept(e.upstream)
+	e.must(err)
+	p := &peer{e.env, fd}
+	e.Cleanup(func() {
+		if p.fd >= 0 {
+			e.peers.Close(p.fd)
+		}
+	})
+	return p
+}
+
+// counts compares the counters of the cluster and the proxy that are not 0.
+func (e *proxyEnv) counts(want string) {
+	e.Helper()
+	var got []string
+	for _, s := range pipeline.MergeSnapshots(e.cluster.Snapshot(), e.proxy.Snapshot()) {
+		name := strings.TrimPrefix(strings.TrimPrefix(s.Name, "cluster.up."), "tcp.p.")
+		if s.Value != 0 {
+			got = append(got, fmt.Sprintf("%s=%d", name, s.Value))
+		}
+	}
+	if got := strings.Join(got, " "); got != want {
+		e.Errorf("counters:\n got %s\nwant %s", got, want)
+	}
+}
+
+func TestProxyRelaysBothDirectionsAndTheirEnds(t *testing.T) {
+	for _, first := range []string{"client", "upstream"} {
+		t.Run(first+" ends first", func(t *testing.T) {
+			proxied(t, 0, nil, func(e *proxyEnv) {
+				client := e.dial(e.listener.Address())
+				client.write("request")
+				up := e.accept()
+				up.wants("request", "")
+				if first == "client" {
+					client.fin()
+					up.wants("", "EOF")
+					up.write("answer")
+					client.wants("answer", "")
+					up.fin()
+					client.wants("", "EOF")
+				} else {
+					up.write("answer")
+					up.fin()
+					client.wants("answer", "EOF")
+					client.write("more")
+					up.wants("more", "")
+					client.fin()
+					up.wants("", "EOF")
+				}
+				e.turns()
+				e.counts(strings.NewReplacer("RX", map[string]string{"client": "7", "upstream": "11"}[first]).Replace(
+					"upstream_cx_destroy=1 upstream_cx_total=1 downstream_cx_rx_bytes_total=RX downstream_cx_total=1 downstream_cx_tx_bytes_total=6"))
+			})
+		})
+	}
+}
+
+func TestProxyKeepsARequestThatCameWithItsEndBeforeTheUpstreamWasThere(t *testing.T) {
+	proxied(t, 0, nil, func(e *proxyEnv) {
+		client := e.dial(e.listener.Address())
+		client.write("request")
+		client.fin()
+		e.accept().wants("request", "EOF")
+	})
+}
+
+func TestProxyClosesTheClientOfAnUpstreamThatRefuses(t *testing.T) {
+	proxied(t, 0, nil, func(e *proxyEnv) {
+		e.must(e.peers.Close(e.upstream))
+		e.upstream = -1
+		client := e.dial(e.listener.Address())
+		client.wants("", "EOF")
+		e.counts("upstream_cx_connect_fail=1 upstream_cx_destroy=1 upstream_cx_total=1 downstream_cx_total=1")
+	})
+}
+
+func TestProxyWithoutHostsClosesTheClient(t *testing.T) {
+	proxied(t, 0, func(netip.AddrPort) []netip.AddrPort { return nil }, func(e *proxyEnv) {
+		client := e.dial(e.listener.Address())
+		client.wants("", "EOF")
+		e.counts("upstream_cx_none_healthy=1 downstream_cx_no_route=1 downstream_cx_total=1")
+	})
+}
+
+func TestProxyTakesHostsInTurn(t *testing.T) {
+	var dead netip.AddrPort
+	proxied(t, 0, func(host netip.AddrPort) []netip.AddrPort {
+		dead = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), 1) // tcpmux: nobody
+		return []netip.AddrPort{host, dead}
+	}, func(e *proxyEnv) {
+		for _, end := range []string{"", "EOF", "", "EOF"} {
+			e.dial(e.listener.Address()).wants("", end)
+		}
+		e.counts("upstream_cx_active=2 upstream_cx_connect_fail=2 upstream_cx_destroy=2 upstream_cx_total=4 downstream_cx_total=4")
+	})
+}
+
+func TestProxyPassesAResetOn(t *testing.T) {
+	for _, who := range []string{"client", "upstream"} {
+		t.Run(who, func(t *testing.T) {
+			proxied(t, 0, nil, func(e *proxyEnv) {
+				client := e.dial(e.listener.Address())
+				up := e.accept()
+				one, other := client, up
+				if who == "upstream" {
+					one, other = up, client
+				}
+				one.reset()
+				other.wants("", "ECONNRESET")
+			})
+		})
+	}
+}
+
+func TestProxyWithAClientThatLeavesWhileItConnects(t *testing.T) {
+	proxied(t, 0, nil, func(e *proxyEnv) {
+		client := e.dial(e.listener.Address())
+		client.reset()
+		e.turns()
+		e.counts("upstream_cx_destroy=1 upstream_cx_total=1 downstream_cx_total=1")
+	})
+}
+
+func TestProxyClosesBothAfterSilence(t *testing.T) {
+	proxied(t, 40*time.Millisecond, nil, func(e *proxyEnv) {
+		client := e.dial(e.listener.Address())
+		up := e.accept()
+		for range 4 { // keep it alive for longer than the timeout
+			client.write("x")
+			e.turns()
+			for end := e.kernel.Now() + 15*time.Millisecond; e.kernel.Now() < end; {
+				e.must(e.loop.Turn(5 * time.Millisecond))
+			}
+		}
+		e.until("idle", func() bool { return e.proxy.Stats().IdleTimeout == 1 })
+		client.wants("", "EOF")
+		up.wants("xxxx", "EOF")
+	})
+}
+
+// With a reader that does not read, the proxy stops reading from the writer: what it
+// holds is bounded. Then everything arrives.
+func TestProxyPushesBack(t *testing.T) {
+	for _, writer := range []string{"client", "upstream"} {
+		t.Run(writer+" writes", func(t *testing.T) {
+			proxied(t, 0, nil, func(e *proxyEnv) {
+				client := e.dial(e.listener.Address())
+				from, to := client, e.accept()
+				moved := &e.proxy.Stats().RxBytes
+				if writer == "upstream" {
+					from, to = to, from
+					moved = &e.proxy.Stats().TxBytes
+				}
+				sent, stuck := 0, 0
+				chunk := make([]byte, 64<<10)
+				for stuck < 3 && sent < 64<<20 {
+					for i := range chunk {
+						chunk[i] = byte((sent + i) * 7 >> 3)
+					}
+					n, err := e.peers.Write(from.fd, chunk)
+					if err != nil {
+						stuck++
+						e.turns()
+						continue
+					}
+					sent, stuck = sent+n, 0
+				}
+				if stuck < 3 {
+					e.Fatalf("sent %d bytes and the proxy still takes more", sent)
+				}
+				held := *moved
+				e.turns()
+				if *moved != held {
+					e.Errorf("the proxy goes on reading: %d bytes, then %d", held, *moved)
+				}
+				from.fin()
+				got, end := 0, ""
+				for range 20000 {
+					var data string
+					data, end = to.read()
+					for i := range len(data) {
+						if data[i] != byte((got+i)*7>>3) {
+							e.Fatalf("byte %d of %d is wrong", got+i, sent)
+						}
+					}
+					if got += len(data); end != "" {
+						break
+					}
+					e.must(e.loop.Turn(time.Millisecond))
+				}
+				if got != sent || end != "EOF" {
+					e.Errorf("got %d bytes and %q, want %d and EOF", got, end, sent)
+				}
+			})
+		})
+	}
+}
+
+func TestProxiedConnectionNeedsFewSystemCalls(t *testing.T) {
+	proxied(t, 0, nil, func(e *proxyEnv) {
+		e.kernel.calls = map[string]int{}
+		client := e.dial(e.listener.Address())
+		client.write("request")
+		up := e.accept()
+		up.wants("request", "")
+		up.write("answer")
+		client.wants("answer", "")
+		client.fin()
+		up.wants("", "EOF")
+		up.fin()
+		client.wants("", "EOF")
+		delete(e.kernel.calls, "wait")
+		total := 0
+		for _, n := range e.kernel.calls {
+			total += n
+		}
+		if total > 22 { // and connect, shutdown twice, SO_ERROR, getpeername: not counted
+			e.Errorf("got %d calls, want at most 22: %v", total, e.kernel.calls)
+		}
+		e.Logf("%d calls: %v", total, e.kernel.calls)
+	})
+}

@@ -86,10 +86,9 @@ type Parser struct {
 	seen extensionSet
 }
 
-// Parse judges b, which is all that the stream has brought so far (never only the
-// new part; what [poller.Sockets.Peek] returns). ClientHello is zero unless the
-// status is Found. b is neither changed nor kept, except that ClientHello refers
-// to it.
+// Parse judges b, which is all that the stream has brought so far and never only
+// the new part: what a peek returns. ClientHello is zero unless the status is Found.
+// b is neither changed nor kept, except that ClientHello refers to it.
 //
 // The verdict depends on the stream alone, not on how it was cut into reads, and
 // apart from the size not on how it was cut into records (RFC 8446 5.1). A status

@@ -22,17 +22,19 @@ func (c *cursor) take(n int) []byte {
 }
 
 func (c *cursor) uint8() uint8 {
-	if b := c.take(1); b != nil {
-		return b[0]
+	b := c.take(1)
+	if c.failed {
+		return 0
 	}
-	return 0
+	return b[0]
 }
 
 func (c *cursor) uint16() uint16 {
-	if b := c.take(2); b != nil {
-		return uint16(b[0])<<8 | uint16(b[1])
+	b := c.take(2)
+	if c.failed {
+		return 0
 	}
-	return 0
+	return uint16(b[0])<<8 | uint16(b[1])
 }
 
 // vector8 reads opaque<0..2^8-1>.

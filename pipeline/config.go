@@ -42,6 +42,7 @@ type ListenerConfig struct {
 	DefaultFilterChain *FilterChain
 
 	// MaxConnectionsToAcceptPerSocketEvent bounds the accept(2) calls per event.
+	// A listener starts with one call, and doubles while events follow each other.
 	// 0 means [DefaultMaxConnectionsToAcceptPerSocketEvent].
 	MaxConnectionsToAcceptPerSocketEvent int
 

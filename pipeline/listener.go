@@ -28,6 +28,8 @@ type Listener struct {
 	stats   ListenerStats
 
 	registration Registration
+	batch        int    // accept calls at the last event
+	batchTurn    uint64 // the iteration of that event
 	disabled     bool
 	backoff      time.Duration // the last pause; 0: the last accept was good
 	retry        *Timer        // enabled: accepting is paused
@@ -125,12 +127,12 @@ func (l *Listener) Close() {
 // acceptor keeps OnFileEvent out of the methods of Listener.
 type acceptor Listener
 
-// OnFileEvent accepts a bounded number of connections and gives each its first
-// turn at once: its bytes are often there already, and the cache is warm. The
-// listening socket is level-triggered, so what is left is told again.
+// OnFileEvent accepts a few connections and gives each its first turn at once: its
+// bytes are often there already, and the cache is warm. The listening socket is
+// level-triggered, so what is left in the queue is told again.
 func (a *acceptor) OnFileEvent(poller.Events) {
 	l := (*Listener)(a)
-	for range l.config.MaxConnectionsToAcceptPerSocketEvent {
+	for range l.nextBatch() {
 		fd, remote, err := l.kernel.Accept(l.fd)
 		switch {
 		case err == nil:
@@ -143,6 +145,21 @@ func (a *acceptor) OnFileEvent(poller.Events) {
 			return // a filter has stopped, disabled or closed the listener
 		}
 	}
+}
+
+// nextBatch is how often to accept at this event: once, and twice as often as
+// before for as long as events come without a break. At low load an accept that
+// finds nothing would be the most expensive call of a connection; in a burst it is
+// one of many.
+func (l *Listener) nextBatch() int {
+	turn := l.loop.stats.Turns
+	if l.batch > 0 && turn == l.batchTurn+1 {
+		l.batch = min(2*l.batch, l.config.MaxConnectionsToAcceptPerSocketEvent)
+	} else {
+		l.batch = 1
+	}
+	l.batchTurn = turn
+	return l.batch
 }
 
 func (l *Listener) onAccept(fd poller.FD, remote netip.AddrPort) {
@@ -162,6 +179,7 @@ func (l *Listener) onAccept(fd poller.FD, remote netip.AddrPort) {
 func (l *Listener) retryAccept(err error) bool {
 	switch err {
 	case syscall.EAGAIN:
+		l.batch = 0
 		return false
 	case syscall.EINTR, syscall.ECONNABORTED, syscall.EPROTO, syscall.ENETDOWN, syscall.ENOPROTOOPT,
 		syscall.EHOSTUNREACH, syscall.EOPNOTSUPP, syscall.ENETUNREACH, syscall.EPERM, syscall.ECONNRESET, syscall.ETIMEDOUT:

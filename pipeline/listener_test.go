@@ -1,6 +1,7 @@
 package pipeline_test
 
 import (
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
@@ -97,21 +98,24 @@ func TestAcceptPauseDoublesUpToASecondAndStartsAnewAfterSuccess(t *testing.T) {
 	}
 }
 
-func TestListenerAcceptsNoMoreThanItsBatchPerEvent(t *testing.T) {
+func TestListenerAcceptsMoreWhileEventsFollowEachOtherUpToItsBatch(t *testing.T) {
 	onKernels(t, func(e *env) {
 		cfg := echoConfig()
-		cfg.MaxConnectionsToAcceptPerSocketEvent = 2
+		cfg.MaxConnectionsToAcceptPerSocketEvent = 3
 		l := e.listen(cfg)
-		for range 5 {
-			e.dial(l.Address())
-		}
 		var got []uint64
-		for range 3 {
-			e.must(e.loop.Turn(5 * time.Millisecond))
-			got = append(got, l.Stats().Accepted)
+		for range 2 {
+			for range 9 {
+				e.dial(l.Address())
+			}
+			for range 4 {
+				e.must(e.loop.Turn(5 * time.Millisecond))
+				got = append(got, l.Stats().Accepted)
+			}
+			e.turns()
 		}
-		if got[0] != 2 || got[1] != 4 || got[2] != 5 {
-			e.Errorf("accepted after each turn: got %v, want [2 4 5]", got)
+		if got, want := fmt.Sprint(got), "[1 3 6 9 10 12 15 18]"; got != want {
+			e.Errorf("accepted after each turn: got %v, want %v", got, want)
 		}
 	})
 }

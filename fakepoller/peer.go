@@ -64,13 +64,11 @@ func (p *Peer) closeAll() {
 	if p.w.closing {
 		return
 	}
-	listeners, conns := p.listeners, p.conns
-	p.listeners, p.conns = nil, nil
-	for _, l := range listeners {
-		l.Close()
+	for len(p.listeners) > 0 {
+		p.listeners[len(p.listeners)-1].Close()
 	}
-	for _, c := range conns {
-		c.Close()
+	for len(p.conns) > 0 {
+		p.conns[len(p.conns)-1].Close()
 	}
 }
 
@@ -140,8 +138,18 @@ func (p *Peer) DialFrom(from, to netip.AddrPort) (*Conn, error) {
 func (p *Peer) newConn(s *sock) *Conn {
 	s.ofPeer = true
 	c := &Conn{p: p, s: s, local: s.local, remote: s.remote, readUntil: -1, writeUntil: -1}
+	c.place = len(p.conns)
 	p.conns = append(p.conns, c)
 	return c
+}
+
+// forget takes c out of the open ones; the last one takes its place.
+func (p *Peer) forget(c *Conn) {
+	last := len(p.conns) - 1
+	p.conns[c.place] = p.conns[last]
+	p.conns[c.place].place = c.place
+	p.conns[last] = nil
+	p.conns = p.conns[:last]
 }
 
 func (p *Peer) note(c Call, s *sock, n int, err error) {
@@ -204,7 +212,9 @@ func (l *Listener) Close() error {
 	}
 	l.closed = true
 	l.p.note(CallClose, l.s, -1, nil)
-	l.p.listeners = without(l.p.listeners, l)
+	if i := slices.Index(l.p.listeners, l); i >= 0 {
+		l.p.listeners = slices.Delete(l.p.listeners, i, i+1)
+	}
 	l.p.w.abandon(l.s)
 	return nil
 }
@@ -225,6 +235,7 @@ type Conn struct {
 	p                     *Peer
 	s                     *sock // somebody else's once closed
 	local, remote         netip.AddrPort
+	place                 int // in p.conns
 	closed                bool
 	readUntil, writeUntil time.Duration // -1: no deadline
 	one                   [1][]byte
@@ -325,7 +336,7 @@ func (c *Conn) Close() error {
 	}
 	c.closed = true
 	c.p.note(CallClose, c.s, -1, nil)
-	c.p.conns = without(c.p.conns, c)
+	c.p.forget(c)
 	c.p.w.abandon(c.s)
 	return nil
 }
@@ -337,14 +348,6 @@ func (c *Conn) Reset() error {
 	}
 	c.s.linger = 0
 	return c.Close()
-}
-
-// without takes x out of all, whose order it keeps.
-func without[T comparable](all []T, x T) []T {
-	if i := slices.Index(all, x); i >= 0 {
-		return slices.Delete(all, i, i+1)
-	}
-	return all
 }
 
 // LocalAddr implements [net.Conn].

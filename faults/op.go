@@ -146,6 +146,21 @@ func (o Op) Telling(dst []int, n int) []int {
 	return append(dst, 1, 2, 3, n/2, n-2, n-1)
 }
 
+// Simpler appends to dst the outcomes that say the same as outcome with smaller
+// numbers, smallest first: what a shrinker tries.
+func (o Op) Simpler(dst []int, outcome int) []int {
+	candidates := [...]int{1, 2, 3, 5, 10, 50, 100, 200, 1_000, 2_000, 5_000, 10_000, 15_000, 15_001}
+	for _, k := range candidates {
+		if k < outcome {
+			dst = append(dst, k)
+		}
+	}
+	if unit := ops[o].unit; unit == unitErrno || unit == unitWord {
+		return dst[:0] // an order among these means nothing
+	}
+	return dst
+}
+
 // maxDense is the widest range that is worth trying value by value: larger than
 // any ClientHello.
 const maxDense = 4096

@@ -236,6 +236,7 @@ func (s *activeSocket) answer(status FilterStatus) FilterStatus {
 // refuse is what a filter, or somebody else with the socket, does to it.
 func (s *activeSocket) refuse() {
 	if s.ended || s.inFilter {
+		s.listener.note(s.socket.fd, socketEndNotes[endRejected])
 		s.close() // the rest is done when the filter returns
 		return
 	}

@@ -242,7 +242,7 @@ func (l *Listener) checkDrained() {
 }
 
 func (l *Listener) note(fd poller.FD, state string) {
-	if l.notes != nil {
+	if l.notes != nil && fd >= 0 {
 		l.notes.Annotate(fd, state)
 	}
 }

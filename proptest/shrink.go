@@ -100,10 +100,7 @@ func (sh *shrinker) lower(plan faults.Plan, i int) (faults.Plan, bool) {
 		return plan, false
 	}
 	d := plan.Deviations[i]
-	for _, outcome := range d.Op.Telling(nil, d.Outcome) {
-		if outcome >= d.Outcome {
-			continue
-		}
+	for _, outcome := range d.Op.Simpler(nil, d.Outcome) {
 		candidate := faults.Plan{Deviations: append([]faults.Deviation(nil), plan.Deviations...)}
 		candidate.Deviations[i].Outcome = outcome
 		if smaller, ok := sh.fails(candidate); ok && len(smaller.Deviations) <= len(plan.Deviations) {
@@ -111,6 +108,16 @@ func (sh *shrinker) lower(plan faults.Plan, i int) (faults.Plan, bool) {
 		}
 	}
 	return plan, false
+}
+
+// Run runs the scenario once with the choices of recorder's source. It returns
+// nil when that passes, and else the failure as it is, not shrunk.
+func Run(c Config, recorder *faults.Recorder) *Failure {
+	o := c.execute(recorder, true)
+	if o.failure == nil {
+		return nil
+	}
+	return &Failure{Message: o.failure.message, Class: o.failure.class, Plan: recorder.Plan(), Events: o.events, Digest: o.digest, Strategy: "run"}
 }
 
 // Replay runs the scenario once under plan. It returns nil when that passes.

@@ -18,6 +18,18 @@ var scenarios = []scenario{
 		bug:  "Envoy's listener filters with libevent: an event with EPOLLERR is delivered as readable only, a peek repeats the old bytes, and no further edge comes",
 		run:  hiddenReset,
 	},
+	{
+		name: "short-prefix",
+		what: "a PROXY protocol filter that takes a short first segment for payload",
+		bug:  "Envoy PR 18951: auto-detection can not tell a short prefix from a stream without a header, and forwards a split header as payload",
+		run:  shortPrefix,
+	},
+	{
+		name: "tlv-overrun",
+		what: "a PROXY protocol filter that walks its TLVs into the payload",
+		bug:  "HAProxy commit 488ee7fb6: the TLV walk was bounded by the received bytes and not by the length of the header",
+		run:  tlvOverrun,
+	},
 }
 
 func scenarioNamed(name string) (scenario, bool) {

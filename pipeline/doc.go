@@ -1,3 +1,72 @@
-// Package pipeline is Envoy's connection-establishment path, from accept to the
-// first routed byte, on the boundary of package poller.
+// Package pipeline takes a connection from accept to the first routed byte, the way
+// Envoy does, on the boundary of package poller. It has no goroutines, no clock and
+// no randomness of its own: on the same kernel it does the same.
+//
+// # The life of a connection
+//
+// A [Loop] polls, and dispatches each event by its token to a [Registration]. The
+// one of a [Listener] accepts. The accepted socket goes through the listener
+// filters in order ([ListenerFilter]): they look at its first bytes without taking
+// them, and note what they find in its [ConnectionInfo], such as the server name of
+// a TLS ClientHello. When the bytes are not all there the socket waits in the
+// poller, for as long as listener_filters_timeout. When all filters have said
+// [Continue], the filter chain is chosen ([FilterChainMatch]), by server name, then
+// transport protocol, then application protocol, each time the most specific and
+// without a way back. The chain makes a [Connection]: with a [TransportSocket] that
+// moves bytes between the descriptor and the buffers, and network filters
+// ([ReadFilter], [WriteFilter]) that handle the bytes. The connection registers for
+// all events, once, edge-triggered. Its first event comes in a later iteration and
+// is always Out. It writes before it reads. It ends exactly once, by the peer
+// ([RemoteClose]) or by us ([LocalClose]), and is then out of the poller, closed,
+// counted and told, in this order.
+//
+// The descriptor belongs to the listener, then to the socket, then to the
+// connection, and is closed by whoever holds it. Every object may be closed inside
+// any callback, also its own; after that it is not called again. Everything belongs
+// to the goroutine of its loop, except [Loop.Post] and [Loop.Stop].
+//
+// # Workers
+//
+// A program has one Loop per worker, each with a kernel, listeners, filters and
+// counters of its own; the kernel spreads connections over listening sockets that
+// share an address (ReusePort of [poller.ListenConfig]). To read or change a worker
+// from outside, Post. To end one: [Listener.Drain], then Stop.
+//
+// # Counting
+//
+// Counters have Envoy's names ([ListenerStats]). Whatever is accepted ends in one
+// counted way; [CheckConservation] states that as laws, for tests and for running
+// programs.
+//
+// # Differences from Envoy
+//
+// What Envoy does is described at its main branch of December 2025. Here:
+//
+//   - An accept error is counted. One that will not go away at once takes the
+//     listener out of the poller for 5 ms, doubling to 1 s. Envoy spins.
+//   - A listener accepts once per event, and more often only while events follow
+//     each other, at most 16 times. Envoy accepts until there is nothing.
+//   - Closing a listener inside its accept callback ends the batch. Envoy dies.
+//   - Listener filters get bytes that are there at once, and the next filter gets
+//     what was peeked for the last. Envoy waits an iteration for each filter.
+//   - Bytes with a FIN behind them are offered before the FIN counts; Envoy drops
+//     the socket. A FIN counts when a filter wants more and nothing more comes.
+//   - A reset ends an inspected socket whatever is queued before it, always as
+//     downstream_listener_filter_error. Envoy keeps the socket until the timeout.
+//   - EINTR is never an error; a filter is never called without new bytes; a wish
+//     for more bytes is compared with what was seen; a drain that meets the end of
+//     the stream fails instead of looping.
+//   - [ListenerFilter.OnClose] is called also for a timeout and with removal.
+//   - A connection never changes its mask. While reading is disabled it notices a
+//     reset, and does not take a FIN for the end while bytes are queued before it.
+//   - When a write fails, what the peer sent before is read and delivered first.
+//   - A close that flushes goes on when the peer ends its own direction.
+//   - TCP_NODELAY that is refused is no failure.
+//   - A timer is never early and callbacks of one iteration see one time. Equal
+//     deadlines fire in order of Enable; Envoy leaves that open.
+//   - A server name ".com" does not match "*.com".
+//
+// Not here yet: hand-off to other listeners and balancing between workers, global
+// connection limits and load shedding, matching by address and port, in-place
+// updates of filter chains, histograms and access logs.
 package pipeline

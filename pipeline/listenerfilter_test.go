@@ -41,6 +41,7 @@ func TestListenerFilters(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		filters []*script
+		timeout time.Duration // 0: the default
 		run     func(e *env, l *pipeline.Listener, p *peer)
 		told    string
 		stats   string
@@ -170,6 +171,7 @@ func TestListenerFilters(t *testing.T) {
 		stats: life + "downstream_listener_filter_error=1 downstream_pre_cx_total=1",
 	}, {
 		name:    "the timeout tells the filter",
+		timeout: 30 * time.Millisecond,
 		filters: []*script{{want: 4}},
 		run: func(e *env, l *pipeline.Listener, p *peer) {
 			p.write("01")
@@ -217,7 +219,7 @@ func TestListenerFilters(t *testing.T) {
 						return enough(10)(data)
 					}
 				}
-				l := e.inspect(pipeline.ListenerConfig{ListenerFiltersTimeout: 30 * time.Millisecond}, filters...)
+				l := e.inspect(pipeline.ListenerConfig{ListenerFiltersTimeout: c.timeout}, filters...)
 				e.first = filters[0]
 				p := e.dial(l.Address())
 				c.run(e, l, p)

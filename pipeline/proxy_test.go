@@ -180,19 +180,19 @@ func TestProxyWithAClientThatLeavesWhileItConnects(t *testing.T) {
 }
 
 func TestProxyClosesBothAfterSilence(t *testing.T) {
-	proxied(t, 40*time.Millisecond, nil, func(e *proxyEnv) {
+	proxied(t, 400*time.Millisecond, nil, func(e *proxyEnv) {
 		client := e.dial(e.listener.Address())
 		up := e.accept()
-		for range 4 { // keep it alive for longer than the timeout
+		for range 5 { // keep it alive for longer than the timeout
 			client.write("x")
 			e.turns()
-			for end := e.kernel.Now() + 15*time.Millisecond; e.kernel.Now() < end; {
+			for end := e.kernel.Now() + 100*time.Millisecond; e.kernel.Now() < end; {
 				e.must(e.loop.Turn(5 * time.Millisecond))
 			}
 		}
 		e.until("idle", func() bool { return e.proxy.Stats().IdleTimeout == 1 })
 		client.wants("", "EOF")
-		up.wants("xxxx", "EOF")
+		up.wants("xxxxx", "EOF")
 	})
 }
 

@@ -20,8 +20,9 @@ type actor struct {
 	stop   func()
 	yield  func(struct{}) bool
 
-	timer    timer // ends a wait
-	woken    bool  // by what it waited for, and not by its timer
+	timer    timer  // ends a wait
+	woken    bool   // by what it waited for, and not by its timer
+	next     *actor // in the list of who is blocked on the same file
 	where    string
 	blocking int // step of the call that it is blocked in
 }

@@ -1,6 +1,10 @@
 package fakepoller
 
-import "edgewise.test/poller"
+import (
+	"time"
+
+	"edgewise.test/poller"
+)
 
 // file is an open file description: what descriptors point at and epolls watch.
 type file interface {
@@ -15,7 +19,7 @@ type file interface {
 type watched struct {
 	refs     int    // descriptors
 	items    *item  // registrations, newest first: the order of wake-ups (EW-11)
-	blocked  *actor // peer or test that waits for this file
+	blocked  *actor // who waits for this file without an epoll, newest first
 	progress uint32 // counts calls that got something done, for the spin auditor
 	opened   int    // step that made it
 }
@@ -47,8 +51,27 @@ func (f *watched) wake(w *World, key poller.Events) {
 			}
 		}
 	}
-	if a := f.blocked; a != nil {
-		f.blocked = nil
+	f.wakeBlocked(w)
+}
+
+// blockOn is block until f is woken.
+func (w *World) blockOn(f *watched, until time.Duration, where string) (idle bool) {
+	a := w.current
+	a.next, f.blocked = f.blocked, a
+	_, idle = w.block(until, where)
+	for at := &f.blocked; *at != nil; at = &(*at).next { // f may be somebody else's by now
+		if *at == a {
+			*at = a.next
+			break
+		}
+	}
+	return idle
+}
+
+func (f *watched) wakeBlocked(w *World) {
+	for f.blocked != nil {
+		a := f.blocked
+		f.blocked = a.next
 		w.wakeActor(a)
 	}
 }

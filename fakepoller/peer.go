@@ -88,7 +88,8 @@ func (p *Peer) Sleep(d time.Duration) {
 	p.w.block(p.w.now+d, whereSleep)
 }
 
-// await blocks until s is woken or deadline passes (negative: never).
+// await blocks the caller until s is woken or deadline passes (negative: never).
+// EDEADLK means that neither can happen; only the test itself gets it.
 func (p *Peer) await(s *sock, where string, deadline time.Duration) error {
 	switch {
 	case p.w.closing:
@@ -96,10 +97,8 @@ func (p *Peer) await(s *sock, where string, deadline time.Duration) error {
 	case p.actor == nil:
 		return syscall.EAGAIN
 	}
-	s.blocked = p.actor
-	p.w.block(deadline, where)
-	if s.blocked == p.actor {
-		s.blocked = nil
+	if p.w.blockOn(&s.watched, deadline, where) {
+		return syscall.EDEADLK
 	}
 	return nil
 }
@@ -221,10 +220,7 @@ func (l *Listener) Close() error {
 
 // abandon closes a peer's socket; who is blocked in it gets to know.
 func (w *World) abandon(s *sock) {
-	if a := s.blocked; a != nil {
-		s.blocked = nil
-		w.wakeActor(a)
-	}
+	s.wakeBlocked(w)
 	deref(w, s)
 }
 

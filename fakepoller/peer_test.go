@@ -394,3 +394,58 @@ func certificate(t *testing.T) (*x509.CertPool, tls.Certificate) {
 	pool.AddCert(leaf)
 	return pool, tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
+
+// TestConnIsFullDuplex: one actor reads while another is blocked in a write.
+func TestConnIsFullDuplex(t *testing.T) {
+	const size = 10_000
+	between(t, Config{SndBuf: 100, RcvBuf: 100},
+		func(p *Peer, c *Conn) {
+			done := false
+			p.w.Peer("reader", func(*Peer) {
+				b, err := io.ReadAll(io.LimitReader(c, size))
+				done = len(b) == size && err == nil
+			})
+			if n, err := c.Write(make([]byte, size)); n != size || err != nil {
+				t.Errorf("write: got %d, %v, want %d", n, err, size)
+			}
+			c.CloseWrite()
+			p.Sleep(time.Second)
+			if !done {
+				t.Error("reader: got stuck, want everything back")
+			}
+		},
+		func(p *Peer, c *Conn) { io.Copy(c, c) })
+}
+
+// TestConnOfAnotherActor: the test itself may read from a peer's connection, and
+// is told when that would never end.
+func TestConnOfAnotherActor(t *testing.T) {
+	w := New(Config{})
+	defer w.Close()
+	l, err := w.Hand("server").Listen(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c *Conn
+	w.Peer("client", func(p *Peer) {
+		c, _ = p.Dial(addr)
+		idle, _ := p.Listen(elsewhere)
+		idle.Accept() // for ever
+	})
+	w.RunFor(0)
+	server, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Peer("late", func(p *Peer) {
+		p.Sleep(time.Second)
+		server.Write([]byte("x"))
+	})
+	b := make([]byte, 8)
+	if n, err := c.Read(b); n != 1 || err != nil || w.Now() != time.Second {
+		t.Errorf("read: got %d, %v at %s, want 1 at 1s", n, err, w.Now())
+	}
+	if _, err := c.Read(b); err != syscall.EDEADLK {
+		t.Errorf("read that would never end: got %v, want EDEADLK", err)
+	}
+}

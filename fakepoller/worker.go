@@ -465,12 +465,10 @@ func (k *Worker) Close(fd poller.FD) error {
 func (w *World) lingerOn(s *sock) {
 	deadline := w.now + time.Duration(s.linger)*time.Second
 	for w.now < deadline && (s.state == tcpFinWait1 || s.state == tcpClosing || s.state == tcpLastAck) {
-		s.blocked = w.current
-		if _, idle := w.block(deadline, "close"); idle {
+		if w.blockOn(&s.watched, deadline, "close") {
 			break
 		}
 	}
-	s.blocked = nil
 }
 
 // Dup implements [poller.System].

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"edgewise.test/faults"
-	"edgewise.test/poller"
 )
 
 // listener is the part of a socket that listens, or that waits to be accepted.
@@ -54,12 +53,12 @@ func (s *sock) listen(backlog int) error {
 	if s.state == tcpListen {
 		return nil
 	}
-	if !s.local.IsValid() || s.local.Port() == 0 {
+	if !s.hasPort {
 		ip := netip.IPv4Unspecified()
 		if s.local.IsValid() {
 			ip = s.local.Addr()
 		}
-		s.local, s.autobound = netip.AddrPortFrom(ip, s.w.ephemeral()), true
+		s.local, s.hasPort, s.autobound = netip.AddrPortFrom(ip, s.w.ephemeral()), true, true
 	}
 	for _, other := range s.w.listeners[s.local] {
 		if other.flags&s.flags&optReusePort == 0 {
@@ -70,7 +69,6 @@ func (s *sock) listen(backlog int) error {
 		s.w.listens++
 		s.kind, s.index = kindListener, s.w.listens
 	}
-	s.shut = 0
 	s.state = tcpListen
 	if s.w.listeners == nil {
 		s.w.listeners = make(map[netip.AddrPort][]*sock)
@@ -87,10 +85,7 @@ func (s *sock) stopListening() {
 			s.w.listeners[s.local] = append(group[:i:i], group[i+1:]...)
 		}
 	}
-	if s.autobound { // the port was not asked for, so the next listen gets another (LN-23)
-		s.unbind()
-		s.local, s.autobound = netip.AddrPortFrom(s.local.Addr(), 0), false
-	}
+	s.close() // the next listen gets another port unless it was asked for (LN-23)
 	for s.pending() > 0 {
 		child := s.pop()
 		child.orphan = true
@@ -101,15 +96,16 @@ func (s *sock) stopListening() {
 
 // bind is inet_bind.
 func (s *sock) bind(addr netip.AddrPort) error {
-	if s.isBound || s.state != tcpClose || s.conn != unconnected {
+	if s.hasPort || s.state != tcpClose {
 		return syscall.EINVAL
 	}
 	if ip := addr.Addr(); !ip.IsLoopback() && !ip.IsUnspecified() && !ip.IsPrivate() {
 		return syscall.EADDRNOTAVAIL
 	}
 	w := s.w
-	if addr.Port() == 0 {
-		addr, s.autobound = netip.AddrPortFrom(addr.Addr(), w.ephemeral()), true
+	auto := addr.Port() == 0
+	if auto {
+		addr = netip.AddrPortFrom(addr.Addr(), w.ephemeral())
 	}
 	if until, ok := w.timeWait[addr.Port()]; ok && until > w.now && s.flags&optReuseAddr == 0 {
 		return syscall.EADDRINUSE
@@ -123,7 +119,8 @@ func (s *sock) bind(addr netip.AddrPort) error {
 		w.bound = make(map[uint16][]*sock)
 	}
 	w.bound[addr.Port()] = append(w.bound[addr.Port()], s)
-	s.local, s.isBound = addr, true
+	s.local, s.hasPort, s.isBound, s.autobound = addr, true, true, auto
+	s.boundAddr = !addr.Addr().IsUnspecified()
 	return nil
 }
 
@@ -187,11 +184,7 @@ func (w *World) ephemeral() uint16 {
 func (w *World) listenerAt(addr netip.AddrPort, conn int32) *sock {
 	group := w.listeners[addr]
 	if len(group) == 0 {
-		any := netip.IPv4Unspecified()
-		if addr.Addr().Is6() {
-			any = netip.IPv6Unspecified()
-		}
-		if group = w.listeners[netip.AddrPortFrom(any, addr.Port())]; len(group) == 0 {
+		if group = w.listeners[netip.AddrPortFrom(unspecified(addr.Addr()), addr.Port())]; len(group) == 0 {
 			return nil
 		}
 	}
@@ -203,6 +196,8 @@ func (s *sock) connect(to netip.AddrPort) error {
 	switch {
 	case s.state == tcpListen, s.conn == connected:
 		return syscall.EISCONN
+	case s.conn == disconnecting:
+		return syscall.EINVAL
 	case s.conn == inProgress:
 		switch s.state {
 		case tcpSynSent:
@@ -212,7 +207,7 @@ func (s *sock) connect(to netip.AddrPort) error {
 			if err == nil {
 				err = syscall.ECONNABORTED
 			}
-			s.shut, s.done, s.conn = 0, false, unconnected
+			s.disconnect()
 			return err
 		}
 		s.conn = connected
@@ -222,13 +217,16 @@ func (s *sock) connect(to netip.AddrPort) error {
 	if to.Addr().IsUnspecified() {
 		to = netip.AddrPortFrom(loopback(to.Addr()), to.Port())
 	}
-	if !s.local.IsValid() || s.local.Port() == 0 {
-		s.local = netip.AddrPortFrom(loopback(to.Addr()), w.ephemeral())
+	if !s.hasPort {
+		s.local, s.hasPort, s.autobound = netip.AddrPortFrom(s.local.Addr(), w.ephemeral()), true, true
+	}
+	if ip := s.local.Addr(); !ip.IsValid() || ip.IsUnspecified() {
+		s.local = netip.AddrPortFrom(loopback(to.Addr()), s.local.Port())
 	}
 	s.remote = to
 	w.conns++
 	s.kind, s.index = kindConn, w.conns
-	s.state, s.conn, s.shut = tcpSynSent, inProgress, s.shut&sndShut
+	s.state, s.conn = tcpSynSent, inProgress
 	s.synTries = 0
 	if outcome := w.choose(&s.chooser, faults.Connect, faults.Connect.Range()); outcome > 0 {
 		errno := faults.Connect.Errno(outcome).(syscall.Errno)
@@ -246,6 +244,13 @@ func (s *sock) connect(to netip.AddrPort) error {
 	}
 	s.sendSyn()
 	return syscall.EINPROGRESS
+}
+
+func unspecified(like netip.Addr) netip.Addr {
+	if like.Is6() {
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
 }
 
 func loopback(like netip.Addr) netip.Addr {
@@ -294,17 +299,18 @@ func (s *sock) sendSyn() {
 	child.kind, child.index = kindServer, s.index
 	child.state, child.conn = tcpEstablished, connected
 	child.local, child.remote = s.remote, s.local
+	child.hasPort, child.autobound = true, true // sk_clone_lock drops SOCK_BINDPORT_LOCK
 	child.inherit(l)
 	child.peer, s.peer = s, child
 	child.queuedOn = l
 	s.state = tcpEstablished
-	if s.shut&sndShut != 0 { // shut before it was connected (CN-18)
-		s.shut = sndShut
-	}
 	s.wake(w, 0)
 	l.enqueue(child)
 	w.noteNet(l, "connection queued")
-	l.wake(w, poller.In)
+	l.wake(w, readable)
+	if child.shut |= l.shut; child.shut&sndShut != 0 { // the listener was shut before it listened
+		child.sendFin()
+	}
 }
 
 // inherit copies what an accepted socket has from its listener (LN-05).

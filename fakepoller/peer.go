@@ -113,7 +113,7 @@ func (p *Peer) DialFrom(from, to netip.AddrPort) (*Conn, error) {
 	p.w.enter()
 	s := p.w.newSock()
 	s.refs = 1
-	s.local = from
+	s.local, s.hasPort = from, from.Port() != 0
 	s.ofPeer = true
 	mark := len(p.w.trace.events)
 	s.connect(to)

@@ -39,6 +39,7 @@ const (
 	unconnected connecting = iota
 	inProgress
 	connected
+	disconnecting // shut after the attempt failed, before connect told so: of no further use
 )
 
 // sock is a TCP socket: Linux net/ipv4/tcp.c and tcp_input.c at the level of
@@ -70,8 +71,10 @@ type sock struct {
 	flags                 optFlags
 
 	local, remote netip.AddrPort
-	isBound       bool // by bind, which close undoes
-	autobound     bool // to a port that nobody asked for
+	hasPort       bool // inet_num is not 0
+	isBound       bool // by bind or listen, so that others may not bind the port
+	autobound     bool // to a port that nobody asked for, which the end of the connection gives back
+	boundAddr     bool // to an address that was asked for (SOCK_BINDADDR_LOCK)
 
 	listener
 	syn      timer
@@ -152,6 +155,9 @@ func (s *sock) pool() {
 	}
 }
 
+// readable is the key of sock_def_readable.
+const readable = poller.In | poller.Pri
+
 // poll is tcp_poll.
 func (s *sock) poll() poller.Events {
 	if s.state == tcpListen {
@@ -199,11 +205,11 @@ func (s *sock) writable() bool {
 
 // read is tcp_recvmsg; drop tells whether the bytes leave the queue.
 func (s *sock) read(p []byte, drop bool) (int, error) {
-	if s.state == tcpListen {
-		return 0, syscall.ENOTCONN
-	}
 	if len(p) == 0 && drop { // read(2) does not ask the stream then; recv(2) does (PK-01)
 		return 0, nil
+	}
+	if s.state == tcpListen {
+		return 0, syscall.ENOTCONN
 	}
 	if s.visible > 0 {
 		n := min(len(p), s.visible)
@@ -395,7 +401,7 @@ func (r *sock) arrive(seg segment) {
 		r.visible += seg.n
 		r.w.noteArrival(r, seg.n)
 		if r.visible >= r.lowat {
-			r.wake(r.w, poller.In)
+			r.wake(r.w, readable)
 		}
 		s.checkSpace()
 	}
@@ -433,9 +439,9 @@ func (r *sock) finArrived() {
 	case tcpFinWait1:
 		r.state = tcpClosing
 	case tcpFinWait2:
-		r.state = tcpClose
-		r.shut = bothShut
 		r.enterTimeWait()
+		r.close()
+		r.shut = bothShut
 	}
 	r.shut |= rcvShut
 	r.done = true
@@ -453,7 +459,7 @@ func (s *sock) finAcked() {
 		if s.state == tcpClosing {
 			s.enterTimeWait()
 		}
-		s.state = tcpClose
+		s.close()
 		s.shut = bothShut
 	default:
 		return
@@ -491,7 +497,8 @@ func (s *sock) fail(errno syscall.Errno) {
 
 // die is tcp_done: what has arrived stays readable, all else is gone.
 func (s *sock) die() {
-	s.state, s.shut = tcpClose, bothShut
+	s.close()
+	s.shut = bothShut
 	s.in.truncate(s.visible)
 	s.flying, s.flight = 0, s.flight[:0]
 	s.w.timers.disarm(&s.arrival)
@@ -501,6 +508,28 @@ func (s *sock) die() {
 	if r := s.peer; r != nil { // tcp_write_queue_purge: what was not sent yet
 		r.in.truncate(r.visible + r.flying)
 	}
+}
+
+// close is tcp_set_state(TCP_CLOSE): a port that was not asked for is free again,
+// though getsockname goes on telling it.
+func (s *sock) close() {
+	s.state = tcpClose
+	if s.autobound {
+		s.unbind()
+		s.hasPort, s.autobound = false, false
+	}
+}
+
+// disconnect is tcp_disconnect of a socket whose connection was never or is no
+// longer there: it can be used again.
+func (s *sock) disconnect() {
+	s.shut, s.done, s.err, s.conn = 0, false, nil, unconnected
+	s.in.discard(s.visible)
+	s.visible = 0
+	if !s.boundAddr {
+		s.local = netip.AddrPortFrom(unspecified(s.local.Addr()), s.local.Port())
+	}
+	s.wake(s.w, poller.Err) // sk_error_report
 }
 
 // sendRst resets the peer after everything that is already on its way to it.
@@ -519,7 +548,6 @@ func (s *sock) released() {
 	switch {
 	case s.state == tcpListen:
 		s.stopListening()
-		s.state = tcpClose
 	case s.state == tcpSynSent:
 		s.die()
 	case s.state == tcpClose:
@@ -557,16 +585,23 @@ func (s *sock) shutdown(how poller.How) error {
 		return syscall.EINVAL
 	}
 	mask := uint8(how + 1)
+	if s.conn == inProgress {
+		s.conn = connected
+		if s.state == tcpSynSent || s.state == tcpClose {
+			s.conn = disconnecting
+		}
+	}
 	var err error
 	switch s.state {
 	case tcpListen:
 		if mask&rcvShut != 0 {
 			s.stopListening()
-			s.state = tcpClose
+			s.disconnect()
 		}
 	case tcpSynSent:
 		s.die()
-		s.shut, s.err, s.conn = 0, syscall.ECONNRESET, unconnected
+		s.disconnect()
+		s.err = syscall.ECONNRESET
 	default:
 		if s.state == tcpClose {
 			err = syscall.ENOTCONN

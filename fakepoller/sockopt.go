@@ -50,8 +50,8 @@ func (s *sock) setOpt(opt poller.SockOpt, value int) error {
 	case poller.SORcvLowat:
 		// tcp_set_rcvlowat: even an unchanged value wakes the readers (ET-25).
 		s.lowat = min(max(value, 1), max(s.rcvbuf/2, 1))
-		if s.visible >= s.lowat {
-			s.wake(s.w, poller.In)
+		if s.visible >= s.lowat || s.done {
+			s.wake(s.w, readable)
 		}
 	case poller.SOSndBuf:
 		s.sndbuf = max(2*min(value, maxBuf), minSndBuf)

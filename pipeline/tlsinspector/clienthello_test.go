@@ -53,6 +53,7 @@ func TestVerdictAndTheByteThatDecides(t *testing.T) {
 		{"RecordVersion3ff", "\x16\x03\xff" + vector16(plain), end, found},
 		{"FragmentsMayDisagreeOnTheVersion", record(plain[:50]) + "\x16\x03\x03" + vector16(plain[50:]), end, found},
 		{"OneByteRecords", fragments(plain, 1), end, found},
+		{"LastByteInARecordOfItsOwn", record(plain[:len(plain)-1]) + record(plain[len(plain)-1:]), end, found},
 		{"HeaderInTwoRecords", record(plain[:3]) + record(plain[3:]), end, found},
 
 		{"PlainHTTP", "GET / HTTP/1.1\r\n", 1, notTLS},
@@ -78,8 +79,9 @@ func TestVerdictAndTheByteThatDecides(t *testing.T) {
 		{"NoCipherSuites", record(message(start[:35] + "\x00\x00" + "\x01\x00")), end, notTLS},
 		{"OddCipherSuites", record(message(start[:35] + "\x00\x03\x13\x01\x13" + "\x01\x00")), end, notTLS},
 		{"NoCompressionMethods", record(message(start[:39] + "\x00")), end, notTLS},
-		{"ExtensionsTooShort", record(message(start + "\x00\x05" + extension(23, "") + "")), end, notTLS},
-		{"ExtensionsTooLong", record(message(start + "\x00\x03" + extension(23, ""))), end, notTLS},
+		{"ExtensionsCutShort", record(message(start + "\x00\x05" + extension(23, ""))), end, notTLS},
+		{"ExtensionsEndInAnExtension", record(message(start + "\x00\x03" + extension(23, ""))), end, notTLS},
+		{"BytesBehindTheExtensions", record(message(start + vector16(extension(23, "")) + "x")), end, notTLS},
 		{"HalfAnExtensionsLength", record(message(start + "\x00")), end, notTLS},
 		{"UnknownExtension", record(hello(extension(0x1a1a, "x"), serverName("a"))), end, verdict{Found, "a", ""}},
 		{"DuplicateExtension", record(hello(extension(0x1a1a, ""), extension(5, "x"), extension(0x1a1a, ""))), end, notTLS},
@@ -135,6 +137,7 @@ func TestSizeLimit(t *testing.T) {
 		want   verdict
 	}{
 		{"EndsAtTheLimit", 300, sized(300), 300, verdict{status: Found}},
+		{"EndsAtTheLimitWithItsHeaderInTwoRecords", 300, record(sized(295)[5:][:3]) + record(sized(295)[8:]), 300, verdict{status: Found}},
 		{"OneByteMoreIsKnownAtTheHeader", 300, sized(301), header, tooLarge},
 		{"RecordHeadersCount", 300, fragments(sized(300)[5:], 200), 300, tooLarge},
 		{"TooLargeEvenIfPlaintextFollows", 300, sized(301)[:100] + "\x00\x00", header, tooLarge},

@@ -18,7 +18,7 @@ func TestBufferIsAQueueOfBytes(t *testing.T) {
 		var twins [3][]byte
 		next := byte(0)
 		sizes := rapid.SampledFrom([]int{1, 7, 1000, chunkSize - 1, chunkSize, chunkSize + 1, 3 * chunkSize})
-		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+		for range rapid.IntRange(1, 12).Draw(t, "steps") {
 			i := rapid.IntRange(0, 2).Draw(t, "buffer")
 			b := buffers[i]
 			switch rapid.SampledFrom([]string{"write", "drain", "move", "reserve"}).Draw(t, "step") {

@@ -11,12 +11,10 @@ func (c *Connection) Close(how CloseType) {
 		return
 	}
 	switch how {
-	case AbortReset:
-		c.resetOnClose = true
-		c.closeSocket(LocalClose)
 	case Abort:
 		c.closeSocket(LocalClose)
-	case NoFlush:
+	case NoFlush, AbortReset:
+		c.resetOnClose = how == AbortReset
 		c.state = Closing
 		c.out.mute()
 		if c.out.Len() > 0 && !c.connecting {

@@ -22,7 +22,8 @@ const (
 	NoFlush
 	// Abort closes now.
 	Abort
-	// AbortReset closes now and resets the connection (SO_LINGER 0).
+	// AbortReset is NoFlush with a reset (SO_LINGER 0): what is on its way already
+	// may arrive before it.
 	AbortReset
 )
 
@@ -119,6 +120,10 @@ func (c *Connection) Failure() error {
 	}
 	return fmt.Errorf("connection %v: %s: %w", c.info.remote, c.failedAt, c.failure)
 }
+
+// EndStreamRead says whether the peer has ended its direction in good order, and
+// all that it sent was read.
+func (c *Connection) EndStreamRead() bool { return c.readEnded }
 
 // AddConnectionCallbacks makes cb hear what happens from now on.
 func (c *Connection) AddConnectionCallbacks(cb ConnectionCallbacks) {

@@ -61,6 +61,7 @@
 //     reset, and does not take a FIN for the end while bytes are queued before it.
 //   - When a write fails, what the peer sent before is read and delivered first.
 //   - A close that flushes goes on when the peer ends its own direction.
+//   - A close with a reset tries to write first, as one without does.
 //   - TCP_NODELAY that is refused is no failure.
 //   - A timer is never early and callbacks of one iteration see one time. Equal
 //     deadlines fire in order of Enable; Envoy leaves that open.

@@ -237,7 +237,7 @@ func (p *peer) wants(data, end string) {
 			return
 		}
 	}
-	p.e.Errorf("peer read: got %q %s, want %q %s", got, state, data, end)
+	p.e.Errorf("peer read: got %d bytes %.40q %s, want %d bytes %.40q %s", len(got), got, state, len(data), data, end)
 }
 
 // stub is a kernel whose calls fail as a test says.

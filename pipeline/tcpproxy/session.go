@@ -77,7 +77,7 @@ func (cb *downstreamCallbacks) OnEvent(event pipeline.ConnectionEvent) {
 		return
 	}
 	switch {
-	case s.downstream.Failure() != nil:
+	case cutOff(s.downstream):
 		s.upstream.Close(pipeline.AbortReset)
 	case event == pipeline.RemoteClose && s.connected:
 		s.upstream.Close(pipeline.FlushWrite)
@@ -106,7 +106,7 @@ func (cb *upstreamCallbacks) OnEvent(event pipeline.ConnectionEvent) {
 	stats.CxDestroy++
 	s.stopIdle()
 	switch {
-	case s.connected && s.upstream.Failure() != nil:
+	case s.connected && cutOff(s.upstream):
 		s.downstream.Close(pipeline.AbortReset)
 		return
 	case s.connected:
@@ -125,6 +125,9 @@ func (cb *upstreamCallbacks) OnEvent(event pipeline.ConnectionEvent) {
 func (cb *upstreamCallbacks) OnAboveWriteBufferHighWatermark() { cb.downstream.ReadDisable(true) }
 
 func (cb *upstreamCallbacks) OnBelowWriteBufferLowWatermark() { cb.downstream.ReadDisable(false) }
+
+// cutOff says that what c has sent is not all that it wanted to send.
+func cutOff(c *pipeline.Connection) bool { return c.Failure() != nil && !c.EndStreamRead() }
 
 // active notes that bytes have moved. The timer is set again only when it fires.
 func (s *session) active() { s.lastActivity = s.downstream.Loop().Now() }

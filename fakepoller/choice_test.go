@@ -119,6 +119,24 @@ func TestChoices(t *testing.T) {
 			worker 1 fd 5 add IN ENOSPC (listener 1)`},
 		{faults.Resource, "worker 1 resource 1: ENFILE", tick, `
 			worker 1 socket ENFILE`},
+		{faults.Queue, "conn 1 queue 1: 200ms", echoes("client"), `
+			0.000 client write = 5 (conn 1)
+			0.200 listener 1 connection queued
+			0.200 worker 1 fd 5 accept = 6 (listener 1)`},
+		{faults.Share, "conn 1 share 1: pick 1", shared, `
+			listener 1 connection queued`},
+		{faults.Waiter, "world waiter 1: pick 1", waiters, `
+			third connect (conn 1)
+			first connect (conn 2)`},
+		{faults.Space, "conn 1 server space 1: 40ms", full, `
+			0.040 worker 1 wait = 1
+			0.040 worker 1 fd 6 OUT (conn 1 server)`},
+		{faults.Ack, "conn 1 server ack 1: 40ms", halfClosed, `
+			0.000 worker 1 fd 6 OUT (conn 1 server)
+			0.040 worker 1 fd 6 OUT (conn 1 server)`},
+		{faults.Empty, "worker 1 empty 1: nothing", burst, `
+			worker 1 wait = 0
+			worker 1 wait = 2`},
 	}
 	shown := map[faults.Op]bool{}
 	for _, test := range tests {
@@ -211,6 +229,65 @@ func burst(w *World) {
 func tick(w *World) {
 	k := w.NewWorker()
 	k.Socket(poller.Inet)
+	var events [8]poller.Event
+	k.Wait(events[:], time.Second)
+	k.Wait(events[:], time.Second)
+}
+
+// shared lets a client connect to two listeners on one address.
+func shared(w *World) {
+	k := w.NewWorker()
+	for range 2 {
+		poller.ListenTCP(k, addr, poller.ListenConfig{ReusePort: true})
+	}
+	w.Hand("client").Dial(addr)
+}
+
+// waiters lets two actors wait on one epoll for one edge.
+func waiters(w *World) {
+	k := w.NewWorker()
+	l, _ := poller.ListenTCP(k, addr, poller.ListenConfig{})
+	k.Add(l, poller.In|poller.EdgeTriggered, tokenOf(l))
+	for _, name := range []string{"first", "second"} {
+		w.Peer(name, func(p *Peer) {
+			var events [8]poller.Event
+			k.Wait(events[:], -1)
+			p.Dial(addr)
+		})
+	}
+	w.Peer("third", func(p *Peer) {
+		p.Sleep(time.Millisecond)
+		p.Dial(addr)
+	})
+	w.Run()
+}
+
+// oneAccepted is a connection of a worker with a peer in the hand.
+func oneAccepted(w *World) (*Worker, poller.FD, *Conn) {
+	k := w.NewWorker()
+	l, _ := poller.ListenTCP(k, addr, poller.ListenConfig{})
+	c, _ := w.Hand("client").Dial(addr)
+	fd, _, _ := k.Accept(l)
+	return k, fd, c
+}
+
+// full fills a send buffer and lets the peer empty it.
+func full(w *World) {
+	k, fd, c := oneAccepted(w)
+	for err := error(nil); err == nil; {
+		_, err = k.Write(fd, make([]byte, 100_000))
+	}
+	k.Add(fd, poller.Out|poller.EdgeTriggered, tokenOf(fd))
+	c.Read(make([]byte, 1<<20))
+	var events [8]poller.Event
+	k.Wait(events[:], time.Second)
+}
+
+// halfClosed shuts a connection and looks for edges.
+func halfClosed(w *World) {
+	k, fd, _ := oneAccepted(w)
+	k.Shutdown(fd, poller.ShutWrite)
+	k.Add(fd, poller.Out|poller.EdgeTriggered, tokenOf(fd))
 	var events [8]poller.Event
 	k.Wait(events[:], time.Second)
 	k.Wait(events[:], time.Second)

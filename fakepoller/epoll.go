@@ -4,6 +4,7 @@ import (
 	"syscall"
 	"time"
 
+	"edgewise.test/faults"
 	"edgewise.test/poller"
 )
 
@@ -160,8 +161,9 @@ func (ep *epoll) queue(w *World, it *item) {
 		ep.ready.push(it)
 	}
 	if n := len(ep.waiters); n > 0 { // the last to wait wakes first (EW-21)
-		a := ep.waiters[n-1]
-		ep.waiters = ep.waiters[:n-1]
+		i := n - 1 - w.choose(&w.self, faults.Waiter, n)
+		a := ep.waiters[i]
+		ep.waiters = append(ep.waiters[:i], ep.waiters[i+1:]...)
 		w.wakeActor(a)
 	}
 	ep.wake(w, poller.In) // an epoll can be watched by another

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"edgewise.test/faults"
+	"edgewise.test/poller"
 )
 
 // listener is the part of a socket that listens, or that waits to be accepted.
@@ -14,6 +15,7 @@ type listener struct {
 	accepts  []*sock // established and not accepted yet, oldest first
 	accepted int     // how many of accepts are gone
 	queuedOn *sock   // the listener in whose queue this socket is
+	awaiting *sock   // the listener in whose queue it will be when syn fires
 }
 
 // somaxconn is net.core.somaxconn.
@@ -179,16 +181,17 @@ func (w *World) ephemeral() uint16 {
 	}
 }
 
-// listenerAt returns the listener for addr: of a group that shares it, the one that
-// the connection's number hashes to.
-func (w *World) listenerAt(addr netip.AddrPort, conn int32) *sock {
+// listenerAt returns the listener for a connection of s to addr: of a group that
+// shares it, the one that the connection's number hashes to.
+func (w *World) listenerAt(addr netip.AddrPort, s *sock) *sock {
 	group := w.listeners[addr]
 	if len(group) == 0 {
 		if group = w.listeners[netip.AddrPortFrom(unspecified(addr.Addr()), addr.Port())]; len(group) == 0 {
 			return nil
 		}
 	}
-	return group[uint32(conn)*2654435761>>16%uint32(len(group))]
+	pick := uint32(w.choose(&s.chooser, faults.Share, len(group)))
+	return group[(uint32(s.index)*2654435761>>16+pick)%uint32(len(group))]
 }
 
 // connect is inet_stream_connect on a nonblocking socket.
@@ -277,7 +280,7 @@ func (s *sock) sendSyn() {
 		s.fail(syscall.ETIMEDOUT)
 		return
 	}
-	l := w.listenerAt(s.remote, s.index)
+	l := w.listenerAt(s.remote, s)
 	switch {
 	case l == nil && s.local == s.remote: // both ends are this socket (CN-12)
 		s.peer, s.state = s, tcpEstablished
@@ -302,15 +305,40 @@ func (s *sock) sendSyn() {
 	child.hasPort, child.autobound = true, true // sk_clone_lock drops SOCK_BINDPORT_LOCK
 	child.inherit(l)
 	child.peer, s.peer = s, child
-	child.queuedOn = l
 	s.state = tcpEstablished
+	child.awaiting = l
 	s.wake(w, 0)
-	l.enqueue(child)
-	w.noteNet(l, "connection queued")
-	l.wake(w, readable)
-	if child.shut |= l.shut; child.shut&sndShut != 0 { // the listener was shut before it listened
-		child.sendFin()
+	if late := w.chooseTime(&s.chooser, faults.Queue); late > 0 {
+		w.timers.arm(&child.syn, w.now+late)
+		return
 	}
+	child.join()
+}
+
+// dataRetry is how long the last ACK of a handshake takes to come again (LN-29).
+const dataRetry = 200 * time.Millisecond
+
+// join puts an established connection into its listener's queue.
+func (s *sock) join() {
+	w, l := s.w, s.awaiting
+	switch {
+	case s.state == tcpClose: // reset before it was a connection: nobody hears of it
+		s.awaiting, s.orphan = nil, true
+		s.recycle()
+		return
+	case l.state != tcpListen:
+		s.awaiting, s.orphan = nil, true
+		s.sendRst()
+		s.recycle()
+		return
+	case l.pending() > l.backlog:
+		w.timers.arm(&s.syn, w.now+dataRetry)
+		return
+	}
+	s.awaiting, s.queuedOn = nil, l
+	l.enqueue(s)
+	w.noteNet(l, "connection queued")
+	l.wake(w, poller.In)
 }
 
 // inherit copies what an accepted socket has from its listener (LN-05).

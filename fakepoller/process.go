@@ -56,6 +56,22 @@ func (p *Process) install(fd poller.FD, f file) {
 	b.opened = p.w.steps
 }
 
+// Pass gives to a further descriptor for what fd of p is, as SCM_RIGHTS does
+// (unix(7)): a listener that is handed over keeps its queue while either is open.
+// EBADF or EMFILE.
+func (p *Process) Pass(fd poller.FD, to *Process) (poller.FD, error) {
+	f := p.get(fd)
+	if f == nil {
+		return -1, syscall.EBADF
+	}
+	got, err := to.free()
+	if err != nil {
+		return -1, err
+	}
+	to.install(got, f)
+	return got, nil
+}
+
 func (p *Process) get(fd poller.FD) file {
 	if fd < 0 || int(fd) >= len(p.fds) {
 		return nil

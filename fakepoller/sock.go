@@ -141,7 +141,7 @@ func (s *sock) recycle() {
 }
 
 func (s *sock) gone() bool {
-	return s.orphan && s.refs <= 0 && s.state == tcpClose && len(s.flight) == 0 && s.space.index == 0 && s.syn.index == 0 && s.queuedOn == nil
+	return s.orphan && s.refs <= 0 && s.state == tcpClose && len(s.flight) == 0 && s.space.index == 0 && s.syn.index == 0 && s.queuedOn == nil && s.awaiting == nil
 }
 
 func (s *sock) pool() {
@@ -353,9 +353,16 @@ func (s *sock) fired(t *timer) {
 		s.land()
 	case &s.space:
 		s.squeezed = false
-		s.checkSpace()
+		s.tellSpace()
 	case &s.syn:
-		s.sendSyn()
+		switch {
+		case s.awaiting != nil:
+			s.join()
+		case s.state == tcpSynSent:
+			s.sendSyn()
+		default:
+			s.finAcked()
+		}
 	}
 	s.recycle()
 }
@@ -407,7 +414,11 @@ func (r *sock) arrive(seg segment) {
 	}
 	if seg.fin {
 		r.finArrived()
-		s.finAcked()
+		if late := s.w.chooseTime(&s.chooser, faults.Ack); late > 0 && s.syn.index == 0 {
+			s.w.timers.arm(&s.syn, s.w.now+late)
+		} else {
+			s.finAcked()
+		}
 	}
 	if seg.reset == 2 {
 		s.rstArrived()
@@ -424,8 +435,20 @@ func (r *sock) drop(n int) {
 	}
 }
 
-// checkSpace is tcp_check_space: the edge of EPOLLOUT.
+// checkSpace is tcp_check_space: the edge of EPOLLOUT, which the source may hold
+// back for a while.
 func (s *sock) checkSpace() {
+	if !s.nospace || s.space.index != 0 || s.state == tcpClose || !s.writable() {
+		return
+	}
+	if late := s.w.chooseTime(&s.chooser, faults.Space); late > 0 {
+		s.w.timers.arm(&s.space, s.w.now+late)
+		return
+	}
+	s.tellSpace()
+}
+
+func (s *sock) tellSpace() {
 	if s.nospace && s.state != tcpClose && s.writable() {
 		s.nospace = false
 		s.wake(s.w, poller.Out)
@@ -537,7 +560,7 @@ func (s *sock) sendRst() {
 	r := s.peer
 	s.die()
 	if r != nil && r.state != tcpClose {
-		s.put(segment{reset: ownReset}, 0)
+		s.put(segment{reset: ownReset}, s.w.chooseTime(&s.chooser, faults.Fin))
 	}
 }
 

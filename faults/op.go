@@ -14,7 +14,7 @@ const (
 	Handshake               // the TCP handshake takes so long
 	Segment                 // only the first k bytes of a segment arrive; the rest follow as a segment of their own
 	Delay                   // a segment arrives so much later
-	Fin                     // a FIN arrives so much later
+	Fin                     // a FIN, or the sender's own RST, arrives so much later
 	Reset                   // the connection is reset before or after a segment arrives
 	Room                    // a write takes only k bytes; the buffer then is full for a while
 	Wait                    // a wait returns only k of the ready events
@@ -24,6 +24,12 @@ const (
 	Interrupt               // a blocked wait ends with EINTR
 	Spurious                // a wait reports IN with nothing to read
 	Resource                // an allocating call fails with an errno
+	Queue                   // a connection enters the accept queue so much later than its client sees it established
+	Share                   // of listeners that share an address, the k-th next one gets a connection
+	Waiter                  // of those that wait on one epoll, the k-th next one wakes
+	Space                   // EPOLLOUT comes so much later than there is room
+	Ack                     // the ACK of a FIN arrives so much later: two edges instead of one
+	Empty                   // a wait that only looks returns nothing although something is ready
 
 	opEnd
 )
@@ -69,6 +75,12 @@ var ops = [opEnd]opInfo{
 	Timer:     {name: "timer", unit: unitTime, times: []int{1, 1_000}},
 	Interrupt: {name: "interrupt", unit: unitWord, words: []string{"EINTR"}},
 	Spurious:  {name: "spurious", unit: unitWord, hostile: true, words: []string{"IN"}},
+	Queue:     {name: "queue", unit: unitTime, times: []int{1, 200, 3_000}},
+	Share:     {name: "share", unit: unitPick},
+	Waiter:    {name: "waiter", unit: unitPick},
+	Space:     {name: "space", unit: unitTime, times: []int{1, 40}},
+	Ack:       {name: "ack", unit: unitTime, times: []int{1, 40}},
+	Empty:     {name: "empty", unit: unitWord, hostile: true, words: []string{"nothing"}},
 	Resource:  {name: "resource", unit: unitErrno, hostile: true, errnos: []syscall.Errno{syscall.ENOMEM, syscall.ENOBUFS, syscall.ENFILE, syscall.ENOSPC}},
 }
 

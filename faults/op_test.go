@@ -30,6 +30,12 @@ func TestOperationsHaveNamesAndRanges(t *testing.T) {
 		{Interrupt, "interrupt", 2, false},
 		{Spurious, "spurious", 2, true},
 		{Resource, "resource", 5, true},
+		{Queue, "queue", MaxTime + 1, false},
+		{Share, "share", 0, false},
+		{Waiter, "waiter", 0, false},
+		{Space, "space", MaxTime + 1, false},
+		{Ack, "ack", MaxTime + 1, false},
+		{Empty, "empty", 2, true},
 	}
 	var all []Op
 	for _, test := range tests {

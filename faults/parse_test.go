@@ -89,6 +89,12 @@ func TestEveryOperationRoundTrips(t *testing.T) {
 		{"worker 1 resource 9: ENOBUFS", dev("worker 1", Resource, 9, 2)},
 		{"worker 1 resource 9: ENFILE", dev("worker 1", Resource, 9, 3)},
 		{"worker 1 resource 9: ENOSPC", dev("worker 1", Resource, 9, 4)},
+		{"conn 1 queue 1: 200ms", dev("conn 1", Queue, 1, 200)},
+		{"conn 1 share 1: pick 1", dev("conn 1", Share, 1, 1)},
+		{"world waiter 1: pick 1", dev("world", Waiter, 1, 1)},
+		{"conn 1 server space 1: 40ms", dev("conn 1 server", Space, 1, 40)},
+		{"conn 1 server ack 1: 40ms", dev("conn 1 server", Ack, 1, 40)},
+		{"worker 1 empty 9: nothing", dev("worker 1", Empty, 9, 1)},
 		{"listener 1 accept 4..6: EMFILE", Deviation{Actor: "listener 1", Op: Accept, From: 4, To: 6, Outcome: 1}},
 		{"listener 1 accept 4..: EMFILE", Deviation{Actor: "listener 1", Op: Accept, From: 4, To: Onward, Outcome: 1}},
 	}
@@ -115,7 +121,7 @@ func TestEveryOperationRoundTrips(t *testing.T) {
 }
 
 func TestParseErrors(t *testing.T) {
-	const opsWanted = "run, pause, accept, connect, handshake, segment, delay, fin, reset, room, wait, order, wake, timer, interrupt, spurious, resource"
+	const opsWanted = "run, pause, accept, connect, handshake, segment, delay, fin, reset, room, wait, order, wake, timer, interrupt, spurious, resource, queue, share, waiter, space, ack, empty"
 	const (
 		timeWanted  = `a time in whole milliseconds up to 2m0s, as in "40ms" or "15.001s"`
 		seqWanted   = `a number from 1, or a range as in "4..6" or "4.."`

@@ -182,6 +182,12 @@ worker 1 order 1: pick 351
 conn 1 wake 2: 1ms
 seed 18446744073709551615
 worker 1 timer 3: 1s
+conn 1 queue 1: 1ms
+worker 1 queue 2: 1ms
+conn 1 share 2: pick 259
+conn 1 space 2: 1ms
+worker 1 space 1: 40ms
+worker 1 space 2: 1ms
 `
 
 func TestBytes(t *testing.T) {

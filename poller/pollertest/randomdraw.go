@@ -58,7 +58,7 @@ var weights = []struct {
 }{
 	{14, (*drawer).wait}, {8, (*drawer).add}, {5, (*drawer).modify}, {2, (*drawer).remove},
 	{9, (*drawer).write}, {6, (*drawer).read}, {3, (*drawer).peek},
-	{6, (*drawer).dial}, {7, (*drawer).accept}, {3, (*drawer).listener}, {2, (*drawer).close}, {2, (*drawer).reset},
+	{7, (*drawer).dial}, {2, (*drawer).redial}, {5, (*drawer).accept}, {3, (*drawer).listener}, {2, (*drawer).close}, {2, (*drawer).reset},
 	{3, (*drawer).shutdown}, {2, (*drawer).dup}, {2, (*drawer).ask}, {1, (*drawer).lowat}, {1, (*drawer).odd}, {1, (*drawer).noFile},
 }
 
@@ -76,13 +76,13 @@ func (d *drawer) draw() {
 	}
 }
 
-func (d *drawer) add1(s Step) { d.steps = append(d.steps, s) }
+func (d *drawer) put(s Step) { d.steps = append(d.steps, s) }
 
 // make adds a step that makes a label, which it returns.
 func (d *drawer) make(s Step, k kind) int {
 	s.made = len(d.labels)
 	d.labels = append(d.labels, label{kind: k, open: true})
-	d.add1(s)
+	d.put(s)
 	return s.made
 }
 
@@ -129,12 +129,12 @@ func (d *drawer) crowded() bool { return len(d.open()) >= maxOpen }
 func (d *drawer) on(k kind, s Step) {
 	if i, ok := d.any(k); ok {
 		s.on = i
-		d.add1(s)
+		d.put(s)
 	}
 }
 
 func (d *drawer) wait() {
-	d.add1(Step{op: opWait, epoll: d.epoll(), n: pick(d, fits)})
+	d.put(Step{op: opWait, epoll: d.epoll(), n: pick(d, fits)})
 }
 
 // epoll prefers the first: order shows when many registrations are in one.
@@ -149,23 +149,23 @@ func (d *drawer) add() {
 	}
 	p := d.epoll()
 	if d.labels[i].watched[p] && d.choose(4) > 0 {
-		d.add1(Step{op: opModify, on: i, epoll: p, events: d.mask()})
+		d.put(Step{op: opModify, on: i, epoll: p, events: d.mask()})
 		return
 	}
 	d.labels[i].watched[p] = true
-	d.add1(Step{op: opAdd, on: i, epoll: p, events: d.mask()})
+	d.put(Step{op: opAdd, on: i, epoll: p, events: d.mask()})
 }
 
 func (d *drawer) modify() {
 	if i, p, ok := d.registered(); ok {
-		d.add1(Step{op: opModify, on: i, epoll: p, events: d.mask()})
+		d.put(Step{op: opModify, on: i, epoll: p, events: d.mask()})
 	}
 }
 
 func (d *drawer) remove() {
 	if i, p, ok := d.registered(); ok {
 		d.labels[i].watched[p] = false
-		d.add1(Step{op: opRemove, on: i, epoll: p})
+		d.put(Step{op: opRemove, on: i, epoll: p})
 	}
 }
 
@@ -213,10 +213,19 @@ func (d *drawer) dial() {
 	if to >= 0 && d.labels[to].kind == listening {
 		d.labels[to].queue = append(d.labels[to].queue, client)
 	}
-	d.add1(Step{op: opConnect, on: client, to: to})
+	d.put(Step{op: opConnect, on: client, to: to})
 	if d.choose(2) == 0 {
 		d.accept()
 	}
+}
+
+// redial connects what is connected, or on its way, or was refused.
+func (d *drawer) redial() {
+	to, ok := d.any(listening)
+	if !ok || d.choose(3) == 0 {
+		to = -1
+	}
+	d.on(connection, Step{op: opConnect, to: to})
 }
 
 // accept prefers a listener where somebody waits.
@@ -245,9 +254,9 @@ func (d *drawer) listener() {
 	}
 	l := d.make(Step{op: opSocket}, listening)
 	if d.choose(8) > 0 {
-		d.add1(Step{op: opBind, on: l})
+		d.put(Step{op: opBind, on: l})
 	}
-	d.add1(Step{op: opListen, on: l, n: pick(d, backlogs)})
+	d.put(Step{op: opListen, on: l, n: pick(d, backlogs)})
 }
 
 func (d *drawer) close() { d.end(opClose) }
@@ -260,7 +269,7 @@ func (d *drawer) end(o op) {
 	}
 	d.labels[i].open = false
 	d.labels[i].watched = [epolls]bool{}
-	d.add1(Step{op: o, on: i})
+	d.put(Step{op: o, on: i})
 }
 
 func (d *drawer) dup() {
@@ -281,7 +290,7 @@ func (d *drawer) odd() {
 		return
 	}
 	to, _ := d.any(listening)
-	d.add1([]Step{
+	d.put([]Step{
 		{op: opBind, on: i}, {op: opListen, on: i, n: pick(d, backlogs)}, {op: opConnect, on: i, to: to}, {op: opConnect, on: i, to: -1},
 		{op: opShutdown, on: i, n: d.choose(3)}, {op: opRead, on: i, n: pick(d, sizes)}, {op: opWrite, on: i, n: pick(d, sizes)},
 		{op: opRcvLowat, on: i, n: pick(d, lowats)}, {op: opSoError, on: i}, {op: opPeerAddr, on: i}, {op: opLocalAddr, on: i},
@@ -291,8 +300,8 @@ func (d *drawer) odd() {
 // noFile switches the limit of descriptors, to few and back.
 func (d *drawer) noFile() {
 	if d.limit = !d.limit; !d.limit {
-		d.add1(Step{op: opNoFile, n: -1})
+		d.put(Step{op: opNoFile, n: -1})
 		return
 	}
-	d.add1(Step{op: opNoFile, n: len(d.open()) + d.choose(3)})
+	d.put(Step{op: opNoFile, n: len(d.open()) + d.choose(3)})
 }

@@ -74,7 +74,7 @@ func TestRecordedHellosInEveryPrefix(t *testing.T) {
 			var p Parser
 			walk(t, 0, r.hello, len(r.hello), judge(&p, r.hello))
 			message := string(r.hello[recordHeaderLen:])
-			for _, n := range []int{1, 4, 100} {
+			for _, n := range []int{7, 100} { // one byte each is in the table: here it would take a second
 				cut := []byte(fragments(message, n))
 				walk(t, 0, cut, len(cut), judge(&p, r.hello))
 			}

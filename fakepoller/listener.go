@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"edgewise.test/faults"
-	"edgewise.test/poller"
 )
 
 // listener is the part of a socket that listens, or that waits to be accepted.
@@ -338,10 +337,13 @@ func (s *sock) join() {
 	s.awaiting, s.queuedOn = nil, l
 	l.enqueue(s)
 	w.noteNet(l, "connection queued")
-	l.wake(w, poller.In)
+	l.wake(w, readable)
+	if s.shut&sndShut != 0 { // the listener was shut before it listened
+		s.sendFin()
+	}
 }
 
 // inherit copies what an accepted socket has from its listener (LN-05).
 func (s *sock) inherit(l *sock) {
-	s.sndbuf, s.rcvbuf, s.lowat, s.linger, s.flags = l.sndbuf, l.rcvbuf, l.lowat, l.linger, l.flags
+	s.sndbuf, s.rcvbuf, s.lowat, s.linger, s.flags, s.shut = l.sndbuf, l.rcvbuf, l.lowat, l.linger, l.flags, l.shut
 }

@@ -229,6 +229,7 @@ func (s *sock) connect(to netip.AddrPort) error {
 	w.conns++
 	s.kind, s.index = kindConn, w.conns
 	s.state, s.conn = tcpSynSent, inProgress
+	s.err, s.done = nil, false // tcp_connect_init
 	s.synTries = 0
 	if outcome := w.choose(&s.chooser, faults.Connect, faults.Connect.Range()); outcome > 0 {
 		errno := faults.Connect.Errno(outcome).(syscall.Errno)
@@ -284,6 +285,9 @@ func (s *sock) sendSyn() {
 	case l == nil && s.local == s.remote: // both ends are this socket (CN-12)
 		s.peer, s.state = s, tcpEstablished
 		s.wake(w, 0)
+		if s.shut&sndShut != 0 { // as at the end of join: this passes SYN-RECEIVED
+			s.sendFin()
+		}
 		return
 	case l == nil:
 		s.rstArrived()

@@ -125,6 +125,15 @@ func TestConnection(t *testing.T) {
 		},
 		told: "new; Connected; data x; RemoteClose",
 	}, {
+		name: "data before a write that fails is delivered",
+		run: func(e *env, pr *probe, p *peer) {
+			p.write("x")
+			pr.write("output", false)
+			e.kernel.write = []error{syscall.EPIPE}
+			e.turns()
+		},
+		told: "new; Connected; data x; RemoteClose",
+	}, {
 		name: "a reset is noticed while reading is disabled",
 		run: func(e *env, pr *probe, p *peer) {
 			pr.c.ReadDisable(true)

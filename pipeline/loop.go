@@ -151,7 +151,7 @@ func (l *Loop) expireTimers() {
 		if t == nil {
 			return
 		}
-		l.work.push(work{kind: expiredTimer, timer: t, serial: t.serial})
+		l.work.push(work{kind: expiredTimer, timer: t})
 	}
 }
 
@@ -184,7 +184,7 @@ func (l *Loop) runOne(w work) {
 			deliver(s)
 		}
 	case expiredTimer:
-		if w.timer.state == timerExpired && w.timer.serial == w.serial {
+		if w.timer.state == timerExpired {
 			w.timer.state = timerIdle
 			w.timer.f()
 		}

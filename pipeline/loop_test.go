@@ -138,6 +138,25 @@ func TestEventOfAClosedRegistrationReachesNobody(t *testing.T) {
 	})
 }
 
+func TestCopyOfAnOldRegistrationDoesNotNameItsSuccessor(t *testing.T) {
+	onKernels(t, func(e *env) {
+		fd, _ := e.pair()
+		old, err := e.loop.Register(fd, poller.In, handlerFunc(func(poller.Events) { e.logf("old") }))
+		e.must(err)
+		old.Unregister()
+		e.must(e.loop.Turn(0)) // from here on the slot is free
+		r, err := e.loop.Register(fd, poller.In, handlerFunc(func(poller.Events) { e.logf("successor") }))
+		e.must(err)
+		old.Activate(poller.In)
+		old.Unregister()
+		e.must(e.loop.Turn(0))
+		e.told("")
+		if old.Valid() || !r.Valid() {
+			e.Errorf("Valid: got %v for the old one and %v for its successor", old.Valid(), r.Valid())
+		}
+	})
+}
+
 func TestHandlerMayUnregisterItself(t *testing.T) {
 	onKernels(t, func(e *env) {
 		fd, p := e.pair()

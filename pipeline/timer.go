@@ -11,7 +11,6 @@ type Timer struct {
 	order    uint64 // breaks ties of deadline
 	index    int    // in the heap
 	state    timerState
-	serial   uint32 // changes whenever a queued expiry becomes void
 }
 
 type timerState uint8
@@ -41,13 +40,10 @@ func (t *Timer) Enable(d time.Duration) {
 // Disable makes the timer not fire, even when it has expired in this iteration and
 // waits in the queue.
 func (t *Timer) Disable() {
-	switch t.state {
-	case timerArmed:
+	if t.state == timerArmed {
 		t.loop.timers.remove(t)
-	case timerExpired:
-		t.serial++
 	}
-	t.state = timerIdle
+	t.state = timerIdle // a queued expiry is void: it can not be expired again in this iteration
 }
 
 // Enabled says whether the timer is going to fire.
@@ -83,7 +79,6 @@ func (h *timerHeap) popExpired(now time.Duration) *Timer {
 	t := h.timers[0]
 	h.remove(t)
 	t.state = timerExpired
-	t.serial++
 	return t
 }
 

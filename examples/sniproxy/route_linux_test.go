@@ -248,6 +248,34 @@ func TestHalfClose(t *testing.T) {
 	})
 }
 
+// The program peeks at the hello many times, and the upstream gets it once.
+func TestClientHelloInSingleBytes(t *testing.T) {
+	a, p := sites(t)
+	c := tls.Client(singleBytes{dial(t, p.address)}, a.client("v1.api.test", "h2"))
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.ConnectionState().PeerCertificates[0].Subject.CommonName; got != "api-h2" {
+		t.Errorf("got %q, want %q", got, "api-h2")
+	}
+	c.Close()
+	p.idle()
+	p.terminate()
+}
+
+// singleBytes writes one byte at a time, each in a segment of its own if the
+// kernel does what TCP_NODELAY asks, which net sets.
+type singleBytes struct{ net.Conn }
+
+func (c singleBytes) Write(p []byte) (int, error) {
+	for i := range p {
+		if _, err := c.Conn.Write(p[i : i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(p), nil
+}
+
 func TestTenMegabytesEachWay(t *testing.T) {
 	a := newAuthority(t)
 	p := start(t, configFor(chain{"echo", `{"server_names": ["echo.test"]}`, serveTCP(t, a.server("echo", []string{"echo.test"}), echo)}))

@@ -141,21 +141,23 @@ type answer struct {
 
 // check judges what the clients got, when all is over.
 func (s *sniWorld) check() {
+	counters := s.snapshot()
+	upset := s.upset(counters)
 	for _, a := range s.answers {
 		switch {
 		case a.wanted:
-			s.Delivered(a.name, a.sent, a.got, a.err == nil && !s.upset())
+			s.Delivered(a.name, a.sent, a.got, a.err == nil && !upset)
 		case len(a.got) > 0:
 			s.Errorf("route: %s got %d bytes, want none", a.name, len(a.got))
 		}
 	}
-	s.Counted(s.snapshot())
+	s.Counted(counters)
 	s.EndedBy(3 * time.Hour)
 }
 
 // upset tells whether an orderly but early end is right: something else failed,
 // and a FIN is how a proxy tells of that.
-func (s *sniWorld) upset() bool {
+func (s *sniWorld) upset(counters pipeline.Snapshot) bool {
 	if s.Injected(faults.Reset) > 0 || s.Injected(faults.Connect) > 0 {
 		return true
 	}
@@ -163,7 +165,7 @@ func (s *sniWorld) upset() bool {
 		"listener.edge.downstream_pre_cx_timeout", "listener.edge.downstream_listener_filter_error", "listener.edge.downstream_listener_filter_remote_close",
 		"cluster.upstream.upstream_cx_connect_fail", "cluster.upstream.upstream_cx_connect_timeout", "tcp.proxied.idle_timeout",
 	} {
-		if s.snapshot().Get(name) > 0 {
+		if counters.Get(name) > 0 {
 			return true
 		}
 	}

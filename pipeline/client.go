@@ -17,6 +17,9 @@ type ClientConfig struct {
 	BufferLimitBytes int
 	// TransportSocket makes the transport socket. nil means the raw one.
 	TransportSocket TransportSocketFactory
+	// SocketOptions is how the socket is made. What the kernel can not do is an
+	// error of the connection.
+	SocketOptions UpstreamSocketOptions
 }
 
 // NewClientConnection returns a connection to addr, which Connect starts. Whatever
@@ -26,6 +29,9 @@ func NewClientConnection(loop *Loop, addr netip.AddrPort, cfg ClientConfig) *Con
 	c.info.remote = addr
 	c.init(loop, cfg.TransportSocket, cfg.BufferLimitBytes)
 	c.connectTimeout = cfg.ConnectTimeout
+	if cfg.SocketOptions != (UpstreamSocketOptions{}) {
+		c.info.SetUpstreamSocketOptions(cfg.SocketOptions)
+	}
 	return c
 }
 
@@ -44,6 +50,10 @@ func (c *Connection) Connect() {
 	c.fd = fd
 	c.info.kernel, c.info.fd = c.kernel, fd
 	c.kernel.SetSockOpt(fd, poller.TCPNoDelay, 1)
+	if operation, err := c.setSocketOptions(); err != nil {
+		c.connectFailed(operation, err)
+		return
+	}
 	// An interrupted connect(2) goes on by itself.
 	if err := c.kernel.Connect(fd, c.info.remote); err != nil && err != syscall.EINPROGRESS && err != syscall.EINTR {
 		c.connectFailed("connect", err)
@@ -58,6 +68,33 @@ func (c *Connection) Connect() {
 		c.connectTimer = c.loop.NewTimer(c.onConnectTimeout)
 		c.connectTimer.Enable(c.connectTimeout)
 	}
+}
+
+// setSocketOptions does what the configuration wants before connect(2). Unlike
+// Envoy's, the socket is not made transparent (IP_TRANSPARENT, ip(7)): the source
+// has to be an address of this machine, or the machine has to allow others
+// (ip_nonlocal_bind).
+func (c *Connection) setSocketOptions() (operation string, err error) {
+	options := c.info.UpstreamSocketOptions()
+	if options.Mark != 0 {
+		marker, ok := c.kernel.(poller.Marker)
+		if !ok {
+			return "set mark", syscall.EOPNOTSUPP
+		}
+		if err := marker.SetMark(c.fd, options.Mark); err != nil {
+			return "set mark", err
+		}
+	}
+	if options.SourceAddress.IsValid() {
+		binder, ok := c.kernel.(poller.Binder)
+		if !ok {
+			return "bind", syscall.EOPNOTSUPP
+		}
+		if err := binder.Bind(c.fd, netip.AddrPortFrom(options.SourceAddress, 0)); err != nil {
+			return "bind", err
+		}
+	}
+	return "", nil
 }
 
 // connectFailed closes later: the caller of Connect has not returned yet.

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"edgewise.test/poller"
@@ -24,6 +25,7 @@ type ConnectionInfo struct {
 	transportProtocol    string
 	applicationProtocols []string
 	filterChain          string
+	findings             *findings // nil: nothing of it
 }
 
 // LocalAddress is our end. A listener on an unspecified address asks the kernel
@@ -70,6 +72,12 @@ func (i *ConnectionInfo) AddRequestedApplicationProtocol(protocol []byte) {
 		i.applicationProtocols = make([]string, 0, 4)
 	}
 	i.applicationProtocols = append(i.applicationProtocols, intern(protocol))
+}
+
+// SetRequestedApplicationProtocols replaces what is known by protocols, which must
+// not change any more.
+func (i *ConnectionInfo) SetRequestedApplicationProtocols(protocols []string) {
+	i.applicationProtocols = slices.Clip(protocols)
 }
 
 // FilterChainName is the name of the filter chain that was chosen.

@@ -83,11 +83,12 @@ func (c *Cluster) pick() (netip.AddrPort, bool) {
 	return host, true
 }
 
-// newConnection returns a connection to host, not started.
-func (c *Cluster) newConnection(loop *pipeline.Loop, host netip.AddrPort) *pipeline.Connection {
+// newConnection returns a connection to host on behalf of downstream, not started.
+func (c *Cluster) newConnection(downstream *pipeline.Connection, host netip.AddrPort) *pipeline.Connection {
 	c.stats.CxTotal++
 	c.stats.CxActive++
-	return pipeline.NewClientConnection(loop, host, pipeline.ClientConfig{
+	return pipeline.NewClientConnection(downstream.Loop(), host, pipeline.ClientConfig{
 		ConnectTimeout: c.config.ConnectTimeout, BufferLimitBytes: c.config.BufferLimitBytes,
+		SocketOptions: downstream.Info().UpstreamSocketOptions(),
 	})
 }

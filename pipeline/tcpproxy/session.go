@@ -32,7 +32,7 @@ func (f *downstreamFilter) OnNewConnection(pipeline.ReadFilterCallbacks) pipelin
 	s.downstream.EnableHalfClose(true)
 	s.downstream.SetDelayedCloseTimeout(s.proxy.config.IdleTimeout) // who flushes must make progress, too
 	s.downstream.ReadDisable(true)
-	s.upstream = s.proxy.config.Cluster.newConnection(s.downstream.Loop(), host)
+	s.upstream = s.proxy.config.Cluster.newConnection(s.downstream, host)
 	s.upstream.EnableHalfClose(true)
 	s.upstream.SetDelayedCloseTimeout(s.proxy.config.IdleTimeout)
 	s.upstream.AddReadFilter((*upstreamFilter)(s))

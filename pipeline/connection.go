@@ -73,6 +73,7 @@ type Connection struct {
 	readDisabled   int  // count
 	inAbove        bool // one of the count is the read buffer's high watermark
 	readable       bool // there may be something to read of which no event will tell
+	reread         bool // the transport socket asked for a read: it may hold bytes itself
 	dispatchBuffer bool // give what is in the read buffer to the filters
 	peerEnded      bool // the poller told of a FIN or an error
 	writeBlocked   bool // the kernel took less than it was given; Out will tell
@@ -101,6 +102,9 @@ func (c *Connection) init(loop *Loop, transport TransportSocketFactory, bufferLi
 
 // Loop is the loop that the connection belongs to.
 func (c *Connection) Loop() *Loop { return c.loop }
+
+// TransportSocket is what moves the bytes, for code that knows its kind.
+func (c *Connection) TransportSocket() TransportSocket { return c.transport }
 
 // Info is what is known about the connection.
 func (c *Connection) Info() *ConnectionInfo { return &c.info }
@@ -188,7 +192,8 @@ func (e *connectionEvents) OnFileEvent(events poller.Events) {
 		c.onWriteReady()
 	}
 	if c.state != Closed && (broken || events&(poller.In|poller.RdHup) != 0) {
-		if c.state == Closing || c.readDisabled > 0 || c.readEnded {
+		// A handshake goes on while reading is disabled: it brings no data.
+		if c.state == Closing || c.established && c.readDisabled > 0 || c.readEnded {
 			c.onReadIgnored(broken)
 		} else {
 			c.onReadReady()
@@ -202,7 +207,7 @@ func (e *connectionEvents) OnFileEvent(events poller.Events) {
 
 func (c *Connection) onWriteReady() {
 	result := c.transport.DoWrite(&c.out, c.writeEnded)
-	c.writeBlocked = c.out.Len() > 0
+	c.writeBlocked = result.Blocked || c.out.Len() > 0
 	switch {
 	case c.state == Closed:
 	case result.Close:
@@ -240,7 +245,7 @@ func (c *Connection) onFlushed(written int) {
 
 func (c *Connection) onReadReady() {
 	dispatch := c.dispatchBuffer
-	c.dispatchBuffer, c.readable = false, false
+	c.dispatchBuffer, c.readable, c.reread = false, false, false
 	result := c.transport.DoRead(&c.in)
 	if c.state == Closed {
 		return
@@ -278,7 +283,7 @@ func (c *Connection) onReadIgnored(broken bool) {
 		c.giveToFilters()
 	}
 	c.readable = true
-	if c.state == Open && c.peerEnded && !c.halfClose && !c.readEnded && c.in.Len() == 0 {
+	if c.state == Open && c.peerEnded && !c.halfClose && !c.readEnded && c.in.Len() == 0 && !c.reread {
 		c.closeIfNothingQueued()
 	}
 }
@@ -295,7 +300,7 @@ func (c *Connection) closeIfNothingQueued() {
 }
 
 func (c *Connection) bothEnded() bool {
-	return c.halfClose && c.readEnded && c.writeEnded && c.out.Len() == 0
+	return c.halfClose && c.readEnded && c.writeEnded && c.out.Len() == 0 && !c.writeBlocked
 }
 
 // giveToFilters runs the read filters, if they want anything now.

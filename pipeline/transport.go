@@ -14,8 +14,8 @@ type TransportSocket interface {
 	// SetTransportSocketIsReadable, since no edge will tell about the rest.
 	DoRead(buf *Buffer) IoResult
 
-	// DoWrite writes from buf and drains what was taken. Once endStream is set
-	// and buf is empty it ends its direction.
+	// DoWrite writes from buf and drains what the kernel has taken. Once
+	// endStream is set and buf is empty it ends its direction.
 	DoWrite(buf *Buffer, endStream bool) IoResult
 
 	// OnConnected is called when TCP is connected. A socket without a handshake
@@ -49,6 +49,9 @@ type TransportSocketCallbacks interface {
 	// PeerEnded says that the poller has reported a FIN or an error: read on
 	// after a short read, to reach it.
 	PeerEnded() bool
+	// Truncated says, in CloseSocket, that the close resets the connection or
+	// drops output: the peer must not take it for an orderly end.
+	Truncated() bool
 	// FlushWriteBuffer asks for a DoWrite in the next iteration, for instance
 	// when the handshake is done.
 	FlushWriteBuffer()
@@ -63,6 +66,9 @@ type IoResult struct {
 	Close bool
 	// Bytes is how many were moved.
 	Bytes int
+	// Blocked says that a write has left something, other than bytes of the
+	// buffer, that the kernel has not taken: Out will tell when it does.
+	Blocked bool
 	// EndStreamRead says that the peer ended its direction.
 	EndStreamRead bool
 	// Err is why Close is set, when it is an error: a syscall.Errno for the

@@ -19,11 +19,13 @@ func (t *transportCallbacks) ShouldDrainReadBuffer() bool {
 }
 
 func (t *transportCallbacks) SetTransportSocketIsReadable() {
-	t.readable = true
+	t.readable, t.reread = true, true
 	if t.readDisabled == 0 {
 		t.registration.Activate(poller.In)
 	}
 }
+
+func (t *transportCallbacks) Truncated() bool { return t.resetOnClose || t.out.Len() > 0 }
 
 func (t *transportCallbacks) FlushWriteBuffer() { t.registration.Activate(poller.Out) }
 

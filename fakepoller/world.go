@@ -52,7 +52,8 @@ type World struct {
 	listeners map[netip.AddrPort][]*sock
 	bound     map[uint16][]*sock
 	nextPort  uint16
-	timeWait  map[uint16]time.Duration // until when a port is not free for all
+	timeWait  map[uint16]time.Duration          // until when a port is not free for all
+	redirects map[netip.AddrPort]netip.AddrPort // of a client's address: where it wanted to go
 	conns     int32
 	listens   int32
 

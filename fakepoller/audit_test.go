@@ -287,3 +287,18 @@ func TestOtherActorsSurviveAPanic(t *testing.T) {
 	w.Run()
 	checkFindings(t, w, Panic)
 }
+
+// TestWaitingServerIsNoDeadlock: a peer may wait for somebody to connect, and a
+// worker for events, after everything is over.
+func TestWaitingServerIsNoDeadlock(t *testing.T) {
+	w := New(Config{Trace: true})
+	defer w.Close()
+	k := w.NewWorker()
+	k.Go(func() { k.Wait(make([]poller.Event, 1), -1) })
+	w.Peer("server", func(p *Peer) {
+		l, _ := p.Listen(addr)
+		l.Accept()
+	})
+	w.Run()
+	checkFindings(t, w)
+}

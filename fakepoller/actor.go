@@ -129,7 +129,7 @@ func (w *World) turn(end time.Duration) bool {
 	}
 	next := 0
 	if len(w.runq) > 1 {
-		next = w.choose(&w.self, faults.Run, len(w.runq))
+		next = w.chooseRun(&w.self, nil)
 	}
 	a := w.runq[next]
 	copy(w.runq[next:], w.runq[next+1:])
@@ -169,7 +169,7 @@ func (w *World) advance(end time.Duration) bool {
 // first, or time may pass.
 func (w *World) preempt(a *actor) {
 	if n := len(w.runq); n > 0 {
-		if k := w.choose(&a.chooser, faults.Run, n+1); k > 0 {
+		if k := w.chooseRun(&a.chooser, a); k > 0 {
 			chosen := w.runq[k-1]
 			copy(w.runq[1:k], w.runq[:k-1])
 			w.runq[0] = chosen

@@ -228,6 +228,11 @@ func (it *item) report(bits poller.Events) poller.Event {
 	if it.events&poller.OneShot != 0 {
 		it.events &= privateBits
 	}
+	if bits&poller.RdHup != 0 {
+		if s, ok := it.f.(*sock); ok && s.visible > 0 {
+			s.w.reach(DataAndFinInOneEvent)
+		}
+	}
 	return poller.Event{Events: bits, Token: it.token}
 }
 

@@ -21,6 +21,7 @@ type chooser struct {
 	kind  kind
 	index int32 // from 1
 	seq   [32]int32
+	last  uint16 // what happened to it last, for Coverage
 }
 
 // name returns the actor's words in a point. Strings are made once per world.

@@ -2,6 +2,7 @@ package fakepoller
 
 import (
 	"syscall"
+	"time"
 
 	"edgewise.test/poller"
 )
@@ -14,6 +15,9 @@ type Process struct {
 	lowest int // no free number below it
 	limit  int
 	closed []int // step at which a number was closed last
+
+	lastClosed   poller.FD
+	lastClosedAt time.Duration
 }
 
 // stdio is how many numbers are taken before a program opens anything.
@@ -50,6 +54,9 @@ func (p *Process) install(fd poller.FD, f file) {
 		p.fds = append(p.fds, nil)
 		p.closed = append(p.closed, 0)
 	}
+	if p.closed[fd] != 0 && fd == p.lastClosed && p.lastClosedAt == p.w.now {
+		p.w.reach(NumberReused)
+	}
 	p.fds[fd] = f
 	b := f.base()
 	b.refs++
@@ -83,6 +90,7 @@ func (p *Process) close(fd poller.FD) {
 	f := p.fds[fd]
 	p.fds[fd] = nil
 	p.closed[fd] = p.w.steps
+	p.lastClosed, p.lastClosedAt = fd, p.w.now
 	p.lowest = min(p.lowest, int(fd))
 	deref(p.w, f)
 }

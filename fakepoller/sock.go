@@ -63,6 +63,7 @@ type sock struct {
 
 	finQueued, finSent bool
 	nospace            bool // somebody was told that there is no room (SOCK_NOSPACE)
+	peeked             bool // and not read since
 	squeezed           bool // a fault keeps the buffer full until space fires
 	space              timer
 
@@ -269,6 +270,7 @@ func (s *sock) write(bufs [][]byte) (int, error) {
 		}
 	}
 	if room <= 0 {
+		s.w.reach(WriteWouldBlock)
 		s.nospace = true
 		return 0, syscall.EAGAIN
 	}
@@ -280,6 +282,7 @@ func (s *sock) write(bufs [][]byte) (int, error) {
 		left -= take
 	}
 	if n < total {
+		s.w.reach(ShortWrite)
 		s.nospace = true
 	}
 	s.transmit()
@@ -468,6 +471,9 @@ func (r *sock) finArrived() {
 	}
 	r.shut |= rcvShut
 	r.done = true
+	if r.visible > 0 {
+		r.w.reach(FinBehindData)
+	}
 	r.w.noteNet(r, "FIN arrives")
 	r.wake(r.w, 0)
 	r.recycle()
@@ -503,6 +509,12 @@ func (s *sock) rstArrived() {
 		errno = syscall.EPIPE
 	default:
 		errno = syscall.ECONNRESET
+	}
+	if s.visible > 0 {
+		s.w.reach(ResetBehindData)
+		if s.peeked {
+			s.w.reach(PeekThenReset)
+		}
 	}
 	s.w.noteNet(s, "RST arrives")
 	s.fail(errno)

@@ -157,6 +157,11 @@ func (w *World) note(who, about *chooser, c Call, fd poller.FD, n int, bits poll
 	if errno != 0 || bits != 0 {
 		w.trace.fold(uint64(uint32(errno))<<32 | uint64(bits))
 	}
+	object := about
+	if object == nil {
+		object = who
+	}
+	w.cover(object, uint64(c)|uint64(errno)<<8|uint64(bits)<<32)
 	if !w.cfg.Trace {
 		return
 	}
@@ -183,12 +188,17 @@ func (w *World) hoist(mark int) {
 	events[mark] = call
 }
 
-func (w *World) noteText(who chooser, c Call, fd poller.FD, text string) {
+// hashText is FNV-1a.
+func hashText(text string) uint64 {
 	h := uint64(14695981039346656037)
 	for i := 0; i < len(text); i++ {
 		h = (h ^ uint64(text[i])) * 1099511628211
 	}
-	w.trace.fold(h)
+	return h
+}
+
+func (w *World) noteText(who chooser, c Call, fd poller.FD, text string) {
+	w.trace.fold(hashText(text))
 	w.trace.fold(uint64(w.now)<<8 | uint64(c))
 	if w.cfg.Trace {
 		w.trace.events = append(w.trace.events, Event{Step: w.steps, At: w.now, Actor: w.name(&who), Call: c, FD: fd, N: -1, Text: text})

@@ -103,6 +103,11 @@ func (k *Worker) Now() time.Duration { return k.w.now }
 // Annotate implements [poller.Annotator].
 func (k *Worker) Annotate(fd poller.FD, state string) {
 	w := k.w
+	c := &k.chooser
+	if s, ok := k.p.get(fd).(*sock); ok {
+		c = &s.chooser
+	}
+	w.cover(c, hashText(state))
 	if w.cfg.Trace {
 		e := Event{Step: w.steps, At: w.now, Actor: w.name(&k.chooser), Call: CallAnnotate, FD: fd, N: -1, Text: state}
 		w.trace.events = append(w.trace.events, e)
@@ -297,6 +302,9 @@ func (k *Worker) collect(events []poller.Event) (n int, woken bool) {
 			if few := w.choose(&k.chooser, faults.Wait, ready); few > 0 {
 				max = min(max, few)
 			}
+			if max < ready {
+				w.reach(PartOfABatch)
+			}
 		}
 	}
 	n = k.ep.collect(events, max)
@@ -372,10 +380,16 @@ func (k *Worker) accept(f file) (poller.FD, netip.AddrPort, error) {
 		return -1, netip.AddrPort{}, syscall.EAGAIN
 	}
 	if err := faults.Accept.Errno(k.w.choose(&l.chooser, faults.Accept, faults.Accept.Range())); err != nil {
+		if k.w.handshaking() {
+			k.w.reach(AcceptFailedWhileHandshaking)
+		}
 		return -1, netip.AddrPort{}, err
 	}
 	s := l.pop()
 	l.progress++
+	if s.state == tcpClose {
+		k.w.reach(ResetBeforeAccept)
+	}
 	k.p.install(nfd, s)
 	return nfd, s.remote, nil
 }
@@ -392,8 +406,11 @@ func (k *Worker) read(c Call, fd poller.FD, p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := s.read(p, c == CallRead)
-	if n > 0 && c == CallRead {
-		s.progress++
+	if n > 0 {
+		s.peeked = c == CallPeek
+		if c == CallRead {
+			s.progress++
+		}
 	}
 	k.w.note(&k.chooser, &s.chooser, c, fd, n, 0, err)
 	return n, err

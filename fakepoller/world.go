@@ -57,10 +57,15 @@ type World struct {
 	conns     int32
 	listens   int32
 
-	names    [kinds][]string
-	injected [32]int // by faults.Op
-	findings []Finding
-	trace    trace
+	names [kinds][]string
+	// scheduler is the source if it wants to know who can run.
+	scheduler  faults.Scheduler
+	candidates []string
+	injected   [32]int // by faults.Op
+	findings   []Finding
+	trace      trace
+	coverage   Coverage
+	reached    uint32 // Goals, as bits
 
 	freeItems *item
 	freeSocks []*sock
@@ -70,6 +75,7 @@ type World struct {
 func New(cfg Config) *World {
 	w := &World{cfg: cfg}
 	w.calm = cfg.Source == nil || cfg.Source == faults.Calm
+	w.scheduler, _ = cfg.Source.(faults.Scheduler)
 	if w.cfg.NoFile == 0 {
 		w.cfg.NoFile = 1024
 	}
@@ -135,11 +141,15 @@ func (w *World) choose(c *chooser, op faults.Op, n int) int {
 	}
 	c.seq[op]++
 	p := faults.Point{Actor: w.name(c), Op: op, Seq: int(c.seq[op])}
-	outcome := w.cfg.Source.Choose(p, n)
+	return w.taken(p, n, w.cfg.Source.Choose(p, n))
+}
+
+// taken accounts for an outcome.
+func (w *World) taken(p faults.Point, n, outcome int) int {
 	if outcome <= 0 || outcome >= n {
 		return 0
 	}
-	w.injected[op]++
+	w.injected[p.Op]++
 	w.noteDeviation(p, outcome)
 	return outcome
 }
@@ -147,6 +157,32 @@ func (w *World) choose(c *chooser, op faults.Op, n int) int {
 // Injected counts the deviations of op so far, for a test that has to know
 // whether an early end may be right.
 func (w *World) Injected(op faults.Op) int { return w.injected[op] }
+
+// chooseRun is choose among those that can run: current, unless nil, and the
+// run queue.
+func (w *World) chooseRun(c *chooser, current *actor) int {
+	n := len(w.runq)
+	if current != nil {
+		n++
+	}
+	if w.scheduler == nil {
+		return w.choose(c, faults.Run, n)
+	}
+	if w.calm || n < 2 {
+		return 0
+	}
+	names := w.candidates[:0]
+	if current != nil {
+		names = append(names, w.name(&current.chooser))
+	}
+	for _, a := range w.runq {
+		names = append(names, w.name(&a.chooser))
+	}
+	w.candidates = names
+	c.seq[faults.Run]++
+	p := faults.Point{Actor: w.name(c), Op: faults.Run, Seq: int(c.seq[faults.Run])}
+	return w.taken(p, n, w.scheduler.ChooseRun(p, names))
+}
 
 // chooseTime is choose for operations whose outcome is a time.
 func (w *World) chooseTime(c *chooser, op faults.Op) time.Duration {

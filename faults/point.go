@@ -53,6 +53,18 @@ func (r *Recorder) Choose(p Point, n int) int {
 	return outcome
 }
 
+// ChooseRun implements [Scheduler], whether or not Source does.
+func (r *Recorder) ChooseRun(p Point, actors []string) int {
+	outcome := 0
+	if scheduler, ok := r.Source.(Scheduler); ok {
+		outcome = scheduler.ChooseRun(p, actors)
+	} else if r.Source != nil {
+		outcome = r.Source.Choose(p, len(actors))
+	}
+	r.Choices = append(r.Choices, Choice{p, len(actors), outcome})
+	return outcome
+}
+
 // Plan returns the deviations among the recorded choices: it replays the run.
 func (r *Recorder) Plan() Plan {
 	var p Plan

@@ -15,6 +15,10 @@ type Profile struct {
 // half of the operations off and gives each other one a rate of its own, rare or
 // often. These draws are keyed apart from those of the run.
 func Seed(seed uint64, profile Profile) Source {
+	return newSeedSource(seed, profile, rates[:])
+}
+
+func newSeedSource(seed uint64, profile Profile, rates []uint32) *seedSource {
 	s := &seedSource{seed: seed}
 	for _, o := range Ops() {
 		if o.Hostile() && !profile.Hostile || !contains(profile.Only, o) {

@@ -79,9 +79,16 @@ func (r Result) Summary() string {
 	}
 	if r.Pairs > 0 {
 		s += fmt.Sprintf(", %s%d with two", all(r.AllPairs), r.Pairs)
+		if r.PairsLeft > 0 {
+			s += fmt.Sprintf(" (of about %d)", r.Pairs+r.PairsLeft)
+		}
 	}
 	if r.Random > 0 {
 		s += fmt.Sprintf(", %d at random", r.Random)
+	}
+	s += fmt.Sprintf("; %d kinds of transitions", r.Covered)
+	if len(r.Missed) > 0 {
+		s += "\nnever saw: " + strings.Join(r.Missed, "; ")
 	}
 	return s
 }

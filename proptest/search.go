@@ -1,6 +1,8 @@
 package proptest
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"edgewise.test/fakepoller"
@@ -9,15 +11,32 @@ import (
 
 // Config says what to search and how long.
 type Config struct {
-	// Scenario is run once per schedule and must behave the same for the same
-	// choices.
+	// Scenario is run once per schedule. It must keep all that it changes inside
+	// its world, because worlds run on all cores at once, and it must do the same
+	// for the same choices.
 	Scenario func(*World)
 	// World configures each run; its Source and Trace are the search's own.
 	World fakepoller.Config
-	// Seed starts the random part. The same seed searches the same schedules.
+	// Seed starts the random part. The same seed searches the same schedules,
+	// on any number of cores.
 	Seed uint64
 	// Schedules is how many runs the search may take; 0 means 20,000.
 	Schedules int
+	// Duration ends the search early; 0 means that only Schedules does. A search
+	// that ends by the clock is not repeatable.
+	Duration time.Duration
+	// Cores is how many worlds run at once; 0 means GOMAXPROCS.
+	Cores int
+	// Shard and Shards split the search: this one does every Shards-th piece,
+	// from Shard on. Shards 0 means that it does all.
+	Shard, Shards int
+	// Goals are names that some run ought to reach with [World.Sometimes].
+	Goals []string
+	// Only limits the random strategies to these operations; empty means all.
+	Only []faults.Op
+	// Strategies are those of the random part that take part; empty means all of
+	// [Strategies].
+	Strategies []string
 	// Progress, if set, is told now and then how far the search is.
 	Progress func(Stats)
 }
@@ -30,10 +49,11 @@ type Stats struct {
 	// bytes is tried value by value for one deviation and at its ends and middle
 	// for two; times are tried at a few telling values.
 	Single, Pairs       int
-	AllSingle, AllPairs bool // none is left
-	Random              int
-	Steps               int // boundary calls in all runs
-	LongestPlan         int // most deviations in one run
+	AllSingle, AllPairs bool // none is left (of this shard)
+	PairsLeft           int  // an estimate, when they are not all done
+	Random              int  // by all the other strategies
+	Steps               int  // boundary calls in all runs
+	Covered             int  // kinds of transitions (fakepoller.Coverage)
 	Elapsed             time.Duration
 }
 
@@ -41,6 +61,8 @@ type Stats struct {
 type Result struct {
 	Stats
 	Failure *Failure // nil: every schedule passed
+	// Reached and Missed are goals, ours and the scenario's, sorted.
+	Reached, Missed []string
 }
 
 const defaultSchedules = 20_000
@@ -52,13 +74,13 @@ const pairShare = 60
 // Search looks for a schedule that fails the scenario. It stops at the first,
 // shrinks it and checks that it repeats.
 func Search(c Config) Result {
-	s := &search{Config: &c, budget: c.Schedules}
-	if s.budget <= 0 {
-		s.budget = defaultSchedules
+	s := &search{Config: &c, start: time.Now(), goals: newGoals(c.Goals)}
+	if c.Schedules <= 0 {
+		c.Schedules = defaultSchedules
 	}
-	s.start = time.Now()
 	found := s.strategies()
 	s.result.Elapsed = time.Since(s.start)
+	s.result.Reached, s.result.Missed = s.goals.lists()
 	if found != nil {
 		s.result.Failure = s.explain(found)
 	}
@@ -67,13 +89,13 @@ func Search(c Config) Result {
 
 type search struct {
 	*Config
-	budget   int
 	start    time.Time
 	result   Result
-	recorder faults.Recorder
-	forced   forced
-	prefixes [2][]faults.Choice // choices of the runs that are being varied, per depth
-	alts     [2][]int
+	goals    goals
+	coverage fakepoller.Coverage
+	corpus   []faults.Plan // runs that covered something new
+	piece    int           // number of the next piece, for shards
+	told     time.Duration
 }
 
 // found is a failing run before it is shrunk.
@@ -82,37 +104,59 @@ type found struct {
 	plan     faults.Plan
 	strategy string
 	seed     uint64
+	run      int // of its piece
 }
 
 func (s *search) strategies() *found {
-	if f := s.try(nil, "the calm run"); f != nil {
+	calm, choices, err := s.calm()
+	if err != nil || calm != nil {
+		return calm
+	}
+	s.result.Choices = len(choices)
+	if f := s.single(choices); f != nil {
 		return f
 	}
-	s.result.Choices = len(s.recorder.Choices)
-	s.prefixes[0] = append(s.prefixes[0][:0], s.recorder.Choices...)
-	if f := s.vary(0, 1); f != nil {
+	if f := s.pairs(choices); f != nil {
 		return f
 	}
-	s.result.AllSingle = s.left() > 0
-	if f := s.vary(0, 2); f != nil {
-		return f
-	}
-	s.result.AllPairs = s.result.AllSingle && s.pairsLeft() > 0
-	for s.left() > 0 {
-		seed := s.Seed + uint64(s.result.Random)
-		s.result.Random++
-		s.recorder.Source = faults.Seed(seed, faults.Profile{Hostile: s.World.Hostile})
-		if f := s.run("random"); f != nil {
-			f.seed = seed
-			return f
-		}
-	}
-	return nil
+	return s.portfolio()
 }
 
-func (s *search) left() int { return s.budget - s.result.Schedules }
+// calm runs the calm schedule twice: a scenario that does not repeat itself is
+// not worth searching.
+func (s *search) calm() (*found, []faults.Choice, error) {
+	r := s.newRunner()
+	r.recorder.Source = faults.Calm
+	first := r.execute()
+	choices := slices.Clone(r.recorder.Choices)
+	second := r.execute()
+	s.account(piece{runs: 2, steps: first.steps + second.steps, coverage: first.coverage, goals: first.goals})
+	if first.failure == nil && first.digest != second.digest {
+		first.failure = unrepeatable(firstDifference(choices, r.recorder.Choices))
+	}
+	if first.failure != nil {
+		return &found{failure: first.failure, strategy: "the calm run"}, nil, nil
+	}
+	return nil, choices, nil
+}
 
-func (s *search) pairsLeft() int { return s.budget*pairShare/100 - s.result.Pairs }
+// classUnrepeatable is the class of a scenario that differs between two runs of
+// one schedule.
+const classUnrepeatable = "not repeatable"
+
+func unrepeatable(difference string) *failure {
+	return &failure{classUnrepeatable, fmt.Sprintf("not repeatable: %s. Usual causes: map order, select, time.Now, a goroutine, math/rand, state that outlives a run.", difference)}
+}
+
+func (s *search) left() int {
+	if s.Duration > 0 && time.Since(s.start) >= s.Duration {
+		return 0
+	}
+	return s.Schedules - s.result.Schedules
+}
+
+// deviationAt is a choice by its place in the run.
+type deviationAt struct{ index, outcome int }
 
 // forced makes some choices by their place in the run; all others are calm.
 type forced struct {
@@ -121,9 +165,7 @@ type forced struct {
 	n    int
 }
 
-type deviationAt struct{ index, outcome int }
-
-func (f *forced) Choose(_ faults.Point, n int) int {
+func (f *forced) Choose(faults.Point, int) int {
 	i := f.n
 	f.n++
 	if f.next < len(f.at) && f.at[f.next].index == i {
@@ -133,87 +175,93 @@ func (f *forced) Choose(_ faults.Point, n int) int {
 	return 0
 }
 
-// vary runs every schedule with exactly bound deviations whose first depth ones
-// are in s.forced: each alternative of each later choice of the run before.
-func (s *search) vary(depth, bound int) *found {
-	first := 0
-	if depth > 0 {
-		first = s.forced.at[depth-1].index + 1
-	}
-	for i := first; i < len(s.prefixes[depth]); i++ {
-		c := s.prefixes[depth][i]
-		if c.Point.Op.Hostile() && !s.World.Hostile {
-			continue
-		}
-		s.alts[depth] = alternatives(s.alts[depth][:0], c, bound)
-		for _, outcome := range s.alts[depth] {
-			if s.left() <= 0 || bound > 1 && s.pairsLeft() <= 0 {
-				return nil
-			}
-			at := append(s.forced.at[:depth:depth], deviationAt{i, outcome})
-			if depth+1 < bound {
-				if s.outcomeOf(at).failure != nil {
-					continue // found already with fewer
-				}
-				s.prefixes[depth+1] = append(s.prefixes[depth+1][:0], s.recorder.Choices...)
-				s.forced.at = at
-				if f := s.vary(depth+1, bound); f != nil {
-					return f
-				}
-				continue
-			}
-			if bound == 1 {
-				s.result.Single++
-			} else {
-				s.result.Pairs++
-			}
-			if f := s.try(at, deviations(bound)); f != nil {
-				return f
-			}
+// singlesPerPiece is how many single deviations one piece tries.
+const singlesPerPiece = 32
+
+// single runs every schedule with one deviation.
+func (s *search) single(choices []faults.Choice) *found {
+	var all []deviationAt
+	for i, c := range choices {
+		for _, outcome := range s.alternatives(c, 1) {
+			all = append(all, deviationAt{i, outcome})
 		}
 	}
-	return nil
+	pieces := slices.Collect(slices.Chunk(all, singlesPerPiece))
+	next := 0
+	f := s.each(func() (task, bool) {
+		if next == len(pieces) {
+			return nil, false
+		}
+		next++
+		chunk := pieces[next-1]
+		return func(r *runner, p *piece) {
+			for i := range chunk {
+				p.single++
+				if r.try(p, chunk[i:i+1], "one deviation") {
+					return
+				}
+			}
+		}, true
+	}, func() bool { return s.left() > 0 })
+	s.result.AllSingle = f == nil && next == len(pieces) && s.left() > 0
+	return f
 }
 
-func deviations(n int) string {
-	if n == 1 {
-		return "one deviation"
+// pairs runs every schedule with two deviations, at telling values: for each
+// first one, all second ones behind it in the run that it led to.
+func (s *search) pairs(choices []faults.Choice) *found {
+	var firsts []deviationAt
+	for i, c := range choices {
+		for _, outcome := range s.alternatives(c, 2) {
+			firsts = append(firsts, deviationAt{i, outcome})
+		}
 	}
-	return "two deviations"
+	next, done, budget := 0, 0, s.Schedules*pairShare/100
+	f := s.each(func() (task, bool) {
+		if next == len(firsts) {
+			return nil, false
+		}
+		next++
+		first := firsts[next-1]
+		return func(r *runner, p *piece) { s.behind(r, p, first) }, true
+	}, func() bool {
+		done++
+		return s.left() > 0 && s.result.Pairs < budget
+	})
+	s.result.AllPairs = f == nil && s.result.AllSingle && done == len(firsts) && s.left() > 0
+	if !s.result.AllPairs && done > 0 {
+		s.result.PairsLeft = s.result.Pairs/done*len(firsts) - s.result.Pairs
+	}
+	return f
+}
+
+// behind runs first with every second deviation.
+func (s *search) behind(r *runner, p *piece, first deviationAt) {
+	r.force([]deviationAt{first})
+	o := r.execute()
+	p.add(o)
+	if o.failure != nil {
+		return // found with fewer, unless it is too wide for pairs
+	}
+	choices := slices.Clone(r.recorder.Choices)
+	for i := first.index + 1; i < len(choices); i++ {
+		for _, outcome := range s.alternatives(choices[i], 2) {
+			p.pairs++
+			if r.try(p, []deviationAt{first, {i, outcome}}, "two deviations") {
+				return
+			}
+		}
+	}
 }
 
 // alternatives are the outcomes to try at c: all, or the telling ones when there
 // will be more deviations.
-func alternatives(dst []int, c faults.Choice, bound int) []int {
-	if bound == 1 {
-		return c.Point.Op.Alternatives(dst, c.N)
-	}
-	return c.Point.Op.Telling(dst, c.N)
-}
-
-func (s *search) outcomeOf(at []deviationAt) outcome {
-	s.forced = forced{at: at}
-	s.recorder.Source = &s.forced
-	s.result.Schedules++
-	return s.execute(&s.recorder, false)
-}
-
-func (s *search) try(at []deviationAt, strategy string) *found {
-	s.forced = forced{at: at}
-	s.recorder.Source = &s.forced
-	return s.run(strategy)
-}
-
-func (s *search) run(strategy string) *found {
-	s.result.Schedules++
-	o := s.execute(&s.recorder, false)
-	s.result.Steps += o.steps
-	if s.Progress != nil && s.result.Schedules&255 == 0 {
-		s.result.Elapsed = time.Since(s.start)
-		s.Progress(s.result.Stats)
-	}
-	if o.failure == nil {
+func (s *search) alternatives(c faults.Choice, bound int) []int {
+	switch {
+	case c.Point.Op.Hostile() && !s.World.Hostile:
 		return nil
+	case bound == 1:
+		return c.Point.Op.Alternatives(nil, c.N)
 	}
-	return &found{failure: o.failure, plan: s.recorder.Plan(), strategy: strategy}
+	return c.Point.Op.Telling(nil, c.N)
 }

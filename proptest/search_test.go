@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -96,43 +97,89 @@ func TestSearchFindsNothingInAGoodServer(t *testing.T) {
 	}
 }
 
+// The counts are what they say: every alternative of every choice, once.
 func TestSearchTriesEverySingleDeviation(t *testing.T) {
-	seen := map[string]bool{}
-	r := proptest.Search(proptest.Config{Schedules: 500, Scenario: func(w *proptest.World) {
-		line(serve)(w) // its failures do not count here
-		for _, e := range w.Trace() {
-			if e.Call == fakepoller.CallDeviate {
-				seen[e.Text] = true
-			}
+	var recorder faults.Recorder
+	proptest.Run(proptest.Config{Scenario: line(wholeLine)}, &recorder)
+	want := 0
+	for _, c := range recorder.Choices {
+		want += len(c.Point.Op.Alternatives(nil, c.N))
+	}
+	r := proptest.Search(proptest.Config{Scenario: line(wholeLine), Schedules: 3000})
+	if r.Choices != len(recorder.Choices) || r.Single != want || !r.AllSingle {
+		t.Errorf("got %d choices and %d single deviations, all %t, want %d and %d, all", r.Choices, r.Single, r.AllSingle, len(recorder.Choices), want)
+	}
+}
+
+// The same search on any number of cores finds the same.
+func TestSearchDoesNotDependOnCores(t *testing.T) {
+	search := func(cores int) proptest.Result {
+		r := proptest.Search(proptest.Config{Scenario: threeRefusals, Seed: 7, Cores: cores, Schedules: 20_000})
+		r.Elapsed = 0
+		return r
+	}
+	want := search(1)
+	if want.Failure == nil {
+		t.Fatal("got no failure")
+	}
+	for _, cores := range []int{2, 3, 8} {
+		if got := search(cores); got.Stats != want.Stats || got.Failure.Plan.String() != want.Failure.Plan.String() || got.Failure.Schedule != want.Failure.Schedule {
+			t.Errorf("%d cores: got %+v\n%s\nwant %+v\n%s", cores, got.Stats, got.Failure.Plan, want.Stats, want.Failure.Plan)
 		}
+	}
+}
+
+// Shards do each piece once: together they run what one search runs.
+func TestShardsAddUp(t *testing.T) {
+	whole := proptest.Search(proptest.Config{Scenario: line(wholeLine), Schedules: 100_000, Strategies: []string{"swarm"}})
+	single, pairs := 0, 0
+	for i := range 3 {
+		r := proptest.Search(proptest.Config{Scenario: line(wholeLine), Schedules: 100_000, Shard: i, Shards: 3})
+		if !r.AllSingle || !r.AllPairs {
+			t.Fatalf("shard %d: got %+v, want all of its share", i, r.Stats)
+		}
+		single += r.Single
+		pairs += r.Pairs
+	}
+	if single != whole.Single || pairs != whole.Pairs {
+		t.Errorf("got %d single and %d pairs in three shards, want %d and %d", single, pairs, whole.Single, whole.Pairs)
+	}
+}
+
+func TestGoals(t *testing.T) {
+	r := proptest.Search(proptest.Config{Schedules: 2000, Goals: []string{"answered", "the impossible"}, Scenario: func(w *proptest.World) {
+		line(wholeLine)(w)
+		w.Sometimes("answered")
 	}})
-	if r.Failure == nil {
-		t.Fatal("got no failure, want the one of serve")
+	if !slices.Contains(r.Reached, "answered") || !slices.Contains(r.Missed, "the impossible") || !slices.Contains(r.Reached, "a reset behind unread bytes") {
+		t.Errorf("got reached %q and missed %q", r.Reached, r.Missed)
+	}
+}
+
+// threeRefusals fails when three of six accepts do.
+func threeRefusals(w *proptest.World) {
+	k := w.NewWorker()
+	listener, _ := poller.ListenTCP(k, addr, poller.ListenConfig{})
+	k.Add(listener, poller.In, 0)
+	var events [8]poller.Event
+	refused := 0
+	for range 6 {
+		w.Hand("client").Dial(addr)
+		k.Wait(events[:], 0)
+		if fd, _, err := k.Accept(listener); err != nil {
+			refused++
+		} else {
+			k.Close(fd)
+		}
+	}
+	if refused >= 3 {
+		w.Errorf("three accepts failed")
 	}
 }
 
 // A failure that takes three deviations is found at random and shrunk to three.
 func TestShrinkToThree(t *testing.T) {
-	scenario := func(w *proptest.World) {
-		w.Hand("nobody")
-		k := w.NewWorker()
-		listener, _ := poller.ListenTCP(k, addr, poller.ListenConfig{})
-		k.Add(listener, poller.In, 0)
-		var events [8]poller.Event
-		refused := 0
-		for range 6 {
-			w.Hand("client").Dial(addr)
-			k.Wait(events[:], 0)
-			if fd, _, err := k.Accept(listener); err != nil {
-				refused++
-			} else {
-				k.Close(fd)
-			}
-		}
-		if refused >= 3 {
-			w.Errorf("three accepts failed")
-		}
-	}
+	scenario := threeRefusals
 	r := proptest.Search(proptest.Config{Scenario: scenario, Seed: 7, Schedules: 20_000})
 	if r.Failure == nil {
 		t.Fatalf("got no failure in %s", r.Summary())

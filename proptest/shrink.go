@@ -37,8 +37,14 @@ const shrinkBudget = 5_000
 // explain shrinks a failure and replays the result.
 func (s *search) explain(f *found) *Failure {
 	sh := &shrinker{Config: s.Config, class: f.failure.class}
-	plan := sh.shrink(f.plan)
+	plan := f.plan
+	if sh.class != classUnrepeatable {
+		plan = sh.shrink(plan)
+	}
 	out := s.replay(plan)
+	if sh.class == classUnrepeatable {
+		out.Message, out.Class = f.failure.message, f.failure.class
+	}
 	out.Strategy, out.Seed, out.Schedule = f.strategy, f.seed, s.result.Schedules
 	out.From, out.ShrinkRuns = len(f.plan.Deviations), sh.runs
 	return out

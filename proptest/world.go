@@ -12,6 +12,7 @@ import (
 type World struct {
 	*fakepoller.World
 	failures []*failure
+	goals    []string
 }
 
 type failure struct{ class, message string }
@@ -39,6 +40,9 @@ type outcome struct {
 	events  []fakepoller.Event // if traced
 	end     fakepoller.Finding // the finding that failed it, if one did
 	steps   int
+
+	coverage fakepoller.Coverage
+	goals    []string
 }
 
 // execute runs the scenario once. The choices belong to rec.
@@ -48,7 +52,7 @@ func (c *Config) execute(rec *faults.Recorder, trace bool) outcome {
 	config.Source, config.Trace = rec, trace
 	w := &World{World: fakepoller.New(config)}
 	panicked := w.body(c.Scenario)
-	o := outcome{choices: rec.Choices, digest: w.Digest(), events: w.Trace(), steps: w.Steps()}
+	o := outcome{choices: rec.Choices, digest: w.Digest(), events: w.Trace(), steps: w.Steps(), coverage: *w.Coverage(), goals: w.reachedGoals()}
 	switch {
 	case len(w.failures) > 0:
 		o.failure = w.failures[0]
@@ -68,13 +72,21 @@ func (c *Config) execute(rec *faults.Recorder, trace bool) outcome {
 
 // body runs the scenario's own goroutine and turns a panic into a failure.
 func (w *World) body(scenario func(*World)) (panicked *failure) {
+	returned := false
 	defer func() {
-		if r := recover(); r != nil {
+		r := recover()
+		if r == nil && !returned {
+			// runtime.Goexit, which t.FailNow calls, can not be stopped, and ends the
+			// search with it.
+			panic("proptest: the scenario ended its goroutine (t.Fatal?); use World.Fatalf")
+		}
+		if r != nil {
 			if _, ours := r.(fatal); !ours {
 				panicked = &failure{"panic", fmt.Sprintf("panic: %v", r)}
 			}
 		}
 	}()
 	scenario(w)
+	returned = true
 	return nil
 }

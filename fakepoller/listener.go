@@ -341,6 +341,7 @@ func (s *sock) join() {
 	s.awaiting, s.queuedOn = nil, l
 	l.enqueue(s)
 	w.noteNet(l, "connection queued")
+	w.noteRoute(s.remote, s.local)
 	l.wake(w, readable)
 	if s.shut&sndShut != 0 { // the listener was shut before it listened
 		s.sendFin()

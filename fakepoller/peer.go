@@ -119,6 +119,7 @@ func (p *Peer) DialFrom(from, to netip.AddrPort) (*Conn, error) {
 	s.connect(to)
 	c := p.newConn(s)
 	p.note(CallConnect, s, -1, nil)
+	p.w.noteRoute(s.local, s.remote)
 	p.w.hoist(mark)
 	err := c.Err()
 	for p.actor != nil && err == syscall.EAGAIN {

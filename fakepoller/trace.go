@@ -2,6 +2,7 @@ package fakepoller
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -68,6 +69,10 @@ type Event struct {
 	Bits  poller.Events
 	Err   error
 	Text  string
+	// From and To are the ends of the packet that a CallConnect sends, or that
+	// arrives with a CallArrive or a CallNet; Data is what a CallArrive brings.
+	From, To netip.AddrPort
+	Data     []byte
 }
 
 // String is one line of a trace. It is stable.
@@ -205,9 +210,30 @@ func (w *World) noteText(who chooser, c Call, fd poller.FD, text string) {
 	}
 }
 
-func (w *World) noteArrival(s *sock, n int) { w.note(&s.chooser, nil, CallArrive, -1, n, 0, nil) }
+// noteArrival notes that the last n visible bytes have just arrived at s.
+func (w *World) noteArrival(s *sock, n int) {
+	w.note(&s.chooser, nil, CallArrive, -1, n, 0, nil)
+	if w.cfg.Trace {
+		all := make([]byte, s.visible)
+		s.in.peek(all)
+		w.trace.events[len(w.trace.events)-1].Data = all[s.visible-n:]
+		w.noteRoute(s.remote, s.local)
+	}
+}
 
-func (w *World) noteNet(s *sock, text string) { w.noteText(s.chooser, CallNet, -1, text) }
+// noteNet notes what the network did to s.
+func (w *World) noteNet(s *sock, text string) {
+	w.noteText(s.chooser, CallNet, -1, text)
+	w.noteRoute(s.remote, s.local)
+}
+
+// noteRoute adds to the last event where its packet came from and went to.
+func (w *World) noteRoute(from, to netip.AddrPort) {
+	if w.cfg.Trace {
+		e := &w.trace.events[len(w.trace.events)-1]
+		e.From, e.To = from, to
+	}
+}
 
 func (w *World) noteDeviation(p faults.Point, outcome int) {
 	if !w.cfg.Trace {

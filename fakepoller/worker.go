@@ -544,6 +544,7 @@ func (k *Worker) Connect(fd poller.FD, to netip.AddrPort) error {
 	mark := len(k.w.trace.events)
 	err = s.connect(to)
 	k.w.note(&k.chooser, &s.chooser, CallConnect, fd, -1, 0, err)
+	k.w.noteRoute(s.local, s.remote)
 	k.w.hoist(mark)
 	return err
 }

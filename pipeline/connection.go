@@ -281,6 +281,10 @@ func (c *Connection) onReadIgnored(broken bool) {
 	if c.dispatchBuffer {
 		c.dispatchBuffer = false
 		c.giveToFilters()
+		if c.bothEnded() {
+			c.closeSocket(RemoteClose)
+			return
+		}
 	}
 	c.readable = true
 	if c.state == Open && c.peerEnded && !c.halfClose && !c.readEnded && c.in.Len() == 0 && !c.reread {
@@ -300,7 +304,7 @@ func (c *Connection) closeIfNothingQueued() {
 }
 
 func (c *Connection) bothEnded() bool {
-	return c.halfClose && c.readEnded && c.writeEnded && c.out.Len() == 0 && !c.writeBlocked
+	return c.halfClose && c.readEndGiven && c.writeEnded && c.out.Len() == 0 && !c.writeBlocked
 }
 
 // giveToFilters runs the read filters, if they want anything now.

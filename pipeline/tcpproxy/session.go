@@ -13,6 +13,8 @@ type session struct {
 	downstream   *pipeline.Connection
 	upstream     *pipeline.Connection // nil: not yet, or no host
 	connected    bool                 // the upstream is
+	requestEnded bool                 // the end of the client's stream was passed on
+	answerEnded  bool                 // and that of the host's
 	idle         *pipeline.Timer
 	lastActivity time.Duration
 }
@@ -45,6 +47,7 @@ func (f *downstreamFilter) OnData(data *pipeline.Buffer, endStream bool) pipelin
 	s := (*session)(f)
 	s.active()
 	s.proxy.stats.RxBytes += uint64(data.Len())
+	s.requestEnded = s.requestEnded || endStream
 	s.upstream.Write(data, endStream)
 	return pipeline.StopIteration
 }
@@ -60,6 +63,7 @@ func (f *upstreamFilter) OnData(data *pipeline.Buffer, endStream bool) pipeline.
 	s := (*session)(f)
 	s.active()
 	s.proxy.stats.TxBytes += uint64(data.Len())
+	s.answerEnded = s.answerEnded || endStream
 	s.downstream.Write(data, endStream)
 	return pipeline.StopIteration
 }
@@ -79,7 +83,7 @@ func (cb *downstreamCallbacks) OnEvent(event pipeline.ConnectionEvent) {
 	switch {
 	case cutOff(s.downstream):
 		s.upstream.Close(pipeline.AbortReset)
-	case event == pipeline.RemoteClose && s.connected:
+	case s.connected && (event == pipeline.RemoteClose || s.ended()):
 		s.upstream.Close(pipeline.FlushWrite)
 	default:
 		s.upstream.Close(pipeline.NoFlush)
@@ -128,6 +132,14 @@ func (cb *upstreamCallbacks) OnBelowWriteBufferLowWatermark() { cb.downstream.Re
 
 // cutOff says that what c has sent is not all that it wanted to send.
 func cutOff(c *pipeline.Connection) bool { return c.Failure() != nil && !c.EndStreamRead() }
+
+// ended says that both directions of the client's connection have ended in good
+// order. The last one may have been ours, which makes the end a LocalClose, as a
+// close is that drops what is left; Envoy takes the one for the other and loses
+// what waits for the host.
+func (s *session) ended() bool {
+	return s.requestEnded && s.answerEnded && s.downstream.BufferedOutput() == 0
+}
 
 // active notes that bytes have moved. The timer is set again only when it fires.
 func (s *session) active() { s.lastActivity = s.downstream.Loop().Now() }

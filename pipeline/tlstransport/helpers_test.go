@@ -90,7 +90,7 @@ func configs(id identity) (server, client *tls.Config) {
 
 // rig is a listener that terminates TLS, in a world of its own.
 type rig struct {
-	*testing.T
+	t *testing.T
 	*fakepoller.World
 	factory  *tlstransport.Factory
 	listener *pipeline.Listener
@@ -108,7 +108,7 @@ type options struct {
 
 func newRig(t *testing.T, o options) *rig {
 	t.Helper()
-	r := &rig{T: t, World: fakepoller.New(o.world)}
+	r := &rig{t: t, World: fakepoller.New(o.world)}
 	t.Cleanup(r.Close)
 	r.factory, r.listener, r.loop = listen(r.World.NewWorker(), o, func(err error) { t.Errorf("loop: %v", err) })
 	return r
@@ -152,7 +152,7 @@ func (r *rig) client(name string, f func(p *fakepoller.Peer, c *fakepoller.Conn)
 	r.Peer(name, func(p *fakepoller.Peer) {
 		c, err := p.Dial(listenAddr)
 		if err != nil {
-			r.Errorf("%s: dial: %v", name, err)
+			r.t.Errorf("%s: dial: %v", name, err)
 			return
 		}
 		f(p, c)
@@ -161,18 +161,18 @@ func (r *rig) client(name string, f func(p *fakepoller.Peer, c *fakepoller.Conn)
 
 // finish lets everything end and looks at what is left.
 func (r *rig) finish(stats map[string]uint64) {
-	r.Helper()
+	r.t.Helper()
 	r.Run()
 	for _, finding := range r.Audit() {
-		r.Errorf("audit: %v", finding)
+		r.t.Errorf("audit: %v", finding)
 	}
 	s := pipeline.MergeSnapshots(r.listener.Snapshot(), r.factory.Snapshot())
 	if err := pipeline.CheckEnded(s); err != nil {
-		r.Errorf("counters: %v", err)
+		r.t.Errorf("counters: %v", err)
 	}
 	for _, stat := range s {
 		if want, ok := stats[stat.Name]; stat.Value != want && (ok || isFailure(stat.Name)) {
-			r.Errorf("%s: got %d, want %d", stat.Name, stat.Value, want)
+			r.t.Errorf("%s: got %d, want %d", stat.Name, stat.Value, want)
 		}
 	}
 }

@@ -20,11 +20,12 @@ type actor struct {
 	stop   func()
 	yield  func(struct{}) bool
 
-	timer    timer  // ends a wait
-	woken    bool   // by what it waited for, and not by its timer
-	next     *actor // in the list of who is blocked on the same file
-	where    string
-	blocking int // step of the call that it is blocked in
+	timer     timer  // ends a wait
+	woken     bool   // by what it waited for, and not by its timer
+	next      *actor // in the list of who is blocked on the same file
+	where     string
+	blocking  int // step of the call that it is blocked in
+	blockedAt time.Duration
 }
 
 type state uint8
@@ -91,6 +92,7 @@ func (a *actor) fired(*timer) {
 func (w *World) block(until time.Duration, where string) (woken, idle bool) {
 	a := w.current
 	a.state, a.woken, a.where, a.blocking = blocked, false, where, w.steps
+	a.blockedAt = w.now
 	if until >= 0 {
 		w.timers.arm(&a.timer, until)
 	}

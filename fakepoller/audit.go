@@ -53,22 +53,60 @@ func (w *World) find(f Finding) {
 // may a peer that waits for somebody to connect. Call it when everything ought
 // to be over; it returns all findings.
 func (w *World) Audit() []Finding {
-	for _, p := range w.processes {
-		for fd, f := range p.fds {
-			s, ok := f.(*sock)
-			if !ok || s.state == tcpListen {
-				continue
-			}
-			w.find(Finding{Kind: Leak, Text: fmt.Sprintf("fd %d (%s) is still open; it was opened at step %d", fd, w.name(&s.chooser), s.opened)})
-		}
+	for _, o := range w.OpenSockets() {
+		w.find(Finding{Kind: Leak, Text: fmt.Sprintf("fd %d (%s) is still open; it was opened at step %d", o.FD, o.About, o.Step)})
 	}
-	for _, a := range w.actors {
-		if a.kind == kindPeer && a.state == blocked && a.where != whereAccept {
-			w.find(Finding{Kind: Deadlock, Text: fmt.Sprintf("%s waits for ever in %s since step %d", w.name(&a.chooser), a.where, a.blocking)})
-		}
+	for _, x := range w.WaitingPeers() {
+		w.find(Finding{Kind: Deadlock, Text: fmt.Sprintf("%s waits for ever in %s since step %d", x.Actor, x.Where, x.Step)})
 	}
 	return w.Findings()
 }
+
+// Open is a socket that a worker's process holds.
+type Open struct {
+	FD    poller.FD
+	About string        // whose it is, or "socket"
+	Step  int           // the call that made it
+	Since time.Duration // when that was
+}
+
+// OpenSockets returns what is open now, by process and number, listening sockets
+// excepted.
+func (w *World) OpenSockets() []Open {
+	var open []Open
+	for _, p := range w.processes {
+		for fd, f := range p.fds {
+			if s, ok := f.(*sock); ok && s.state != tcpListen {
+				open = append(open, Open{poller.FD(fd), w.name(&s.chooser), s.opened, s.openedAt})
+			}
+		}
+	}
+	return open
+}
+
+// Waiting is a peer that has not come to its end.
+type Waiting struct {
+	Actor string
+	Where string        // the call that it is blocked in
+	Step  int           // the number of that call
+	Since time.Duration // when it began
+}
+
+// WaitingPeers returns the peers that have not ended, in the order in which they
+// were made, but not those that wait for somebody to connect.
+func (w *World) WaitingPeers() []Waiting {
+	var waiting []Waiting
+	for _, a := range w.actors {
+		if a.kind == kindPeer && a.state == blocked && a.where != whereAccept {
+			waiting = append(waiting, Waiting{w.name(&a.chooser), a.where, a.blocking, a.blockedAt})
+		}
+	}
+	return waiting
+}
+
+// Heal ends all uncertainty: from now on every outcome is calm. What is on its way
+// still takes its time.
+func (w *World) Heal() { w.calm = true }
 
 // badFD accounts for a call with a number that is not open.
 func (w *World) badFD(k *Worker, c Call, fd poller.FD) {

@@ -22,6 +22,7 @@ type watched struct {
 	blocked  *actor // who waits for this file without an epoll, newest first
 	progress uint32 // counts calls that got something done, for the spin auditor
 	opened   int    // step that made it
+	openedAt time.Duration
 }
 
 func (f *watched) base() *watched { return f }

@@ -60,7 +60,7 @@ func (p *Process) install(fd poller.FD, f file) {
 	p.fds[fd] = f
 	b := f.base()
 	b.refs++
-	b.opened = p.w.steps
+	b.opened, b.openedAt = p.w.steps, p.w.now
 }
 
 // Pass gives to a further descriptor for what fd of p is, as SCM_RIGHTS does

@@ -86,4 +86,5 @@ func ExampleSearch() {
 	//       0.001  conn 1               RST arrives
 	//
 	// legal on Linux: yes
+	// it became likely at [1]: 6 of 100 random continuations fail before it, 44 after
 }

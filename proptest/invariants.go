@@ -40,3 +40,15 @@ func (w *World) EndedBy(limit time.Duration) {
 		w.Errorf("too late: it ended at %v, want by %v", now, limit)
 	}
 }
+
+// Finishes is the liveness check: faults stop, and within that much virtual time
+// every peer must come to its end, but those that wait for somebody to connect.
+// Whoever does not is a failure that names the call it stands in. Call it where
+// the scenario would call Run.
+func (w *World) Finishes(within time.Duration) {
+	w.Heal()
+	w.RunFor(within)
+	for _, p := range w.WaitingPeers() {
+		w.Errorf("hang: %s waits in %s since %v (step %d), %v after faults have stopped", p.Actor, p.Where, p.Since, p.Step, within)
+	}
+}

@@ -3,6 +3,8 @@ package proptest
 import (
 	"fmt"
 	"strings"
+
+	"edgewise.test/fakepoller"
 )
 
 // Report explains a failure in at most 40 lines: the assertion, the deviations, a
@@ -33,6 +35,12 @@ func (f *Failure) Report(how ...string) string {
 	} else {
 		b.WriteString("legal on Linux: yes\n")
 	}
+	if moment := f.Moment.String(); moment != "" {
+		b.WriteString(moment + "\n")
+	}
+	if len(f.Open) > 0 {
+		fmt.Fprintf(&b, "open at the end: %s\n", openList(f.Open))
+	}
 	for _, d := range f.Missed {
 		fmt.Fprintf(&b, "not met: %s\n", d)
 	}
@@ -61,6 +69,19 @@ func (f *Failure) seedText() string {
 		return ""
 	}
 	return fmt.Sprintf(", seed %d", f.Seed)
+}
+
+// openList names a few sockets and when they were made.
+func openList(open []fakepoller.Open) string {
+	var parts []string
+	for i, o := range open {
+		if i == 3 {
+			parts = append(parts, fmt.Sprintf("and %d more", len(open)-i))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("fd %d (%s, since %.3f)", o.FD, o.About, o.Since.Seconds()))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func firstLines(s string, n int) string {

@@ -195,6 +195,35 @@ func TestShrinkToThree(t *testing.T) {
 	}
 }
 
+// The moment names the deviation that matters: the second of two here.
+func TestMoment(t *testing.T) {
+	r := proptest.Search(proptest.Config{Seed: 3, Scenario: func(w *proptest.World) {
+		k := w.NewWorker()
+		listener, _ := poller.ListenTCP(k, addr, poller.ListenConfig{})
+		failed := 0
+		for range 2 {
+			w.Hand("client").Dial(addr)
+			fd, _, err := k.Accept(listener)
+			if err == syscall.EMFILE {
+				failed++
+			}
+			if err == nil {
+				k.Close(fd)
+			}
+		}
+		if failed == 2 {
+			w.Errorf("both failed")
+		}
+	}})
+	m := r.Failure.Moment
+	if len(m.Failed) != 3 || m.Failed[2] != m.Runs || m.Failed[1] >= m.Runs {
+		t.Errorf("got %v of %d, want it to be inevitable after the second deviation only", m.Failed, m.Runs)
+	}
+	if got := m.String(); !strings.Contains(got, "inevitable at [2]") {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestReplayRepeats(t *testing.T) {
 	c := proptest.Config{Scenario: pingpong}
 	f := proptest.Search(c).Failure
@@ -258,6 +287,10 @@ func TestFailuresOfEveryKind(t *testing.T) {
 				c.Read(make([]byte, 1))
 			})
 			w.Run()
+		}},
+		{"a hang", "hang: %s waits in %s since %v (step %d), %v after faults have stopped", func(w *proptest.World) {
+			w.Peer("sleeper", func(p *fakepoller.Peer) { p.Sleep(time.Hour) })
+			w.Finishes(time.Minute)
 		}},
 		{"counters that do not add up", "counters: %v", func(w *proptest.World) {
 			w.Counted(pipeline.Snapshot{{Name: "listener.x.downstream_cx_accepted", Value: 1}})

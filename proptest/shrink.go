@@ -24,6 +24,10 @@ type Failure struct {
 	Schedule   int    // which run found it
 	From       int    // deviations before shrinking
 	ShrinkRuns int
+	// Moment is when it became inevitable.
+	Moment Moment
+	// Open is what was open at the end, by fd.
+	Open []fakepoller.Open
 	// Unrepeatable says what differed between two runs of the same plan: the
 	// scenario depends on something other than its world. "" is the good case.
 	Unrepeatable string
@@ -42,6 +46,7 @@ func (s *search) explain(f *found) *Failure {
 		plan = sh.shrink(plan)
 	}
 	out := s.replay(plan)
+	out.Moment = sh.moment(plan)
 	if sh.class == classUnrepeatable {
 		out.Message, out.Class = f.failure.message, f.failure.class
 	}
@@ -123,7 +128,7 @@ func Run(c Config, recorder *faults.Recorder) *Failure {
 	if o.failure == nil {
 		return nil
 	}
-	return &Failure{Message: o.failure.message, Class: o.failure.class, Plan: recorder.Plan(), Events: o.events, Digest: o.digest, Strategy: "run"}
+	return &Failure{Message: o.failure.message, Class: o.failure.class, Plan: recorder.Plan(), Events: o.events, Digest: o.digest, Open: o.open, Strategy: "run"}
 }
 
 // Replay runs the scenario once under plan. It returns nil when that passes.
@@ -141,7 +146,7 @@ func (c *Config) replay(plan faults.Plan) *Failure {
 	var first, second faults.Recorder
 	first.Source, second.Source = source, plan.Source()
 	o := c.execute(&first, true)
-	f := &Failure{Plan: plan, Events: o.events, Digest: o.digest, From: len(plan.Deviations), Strategy: "replay", Missed: source.Missed()}
+	f := &Failure{Plan: plan, Events: o.events, Digest: o.digest, Open: o.open, From: len(plan.Deviations), Strategy: "replay", Missed: source.Missed()}
 	if o.failure != nil {
 		f.Message, f.Class = o.failure.message, o.failure.class
 	}

@@ -43,6 +43,7 @@ type outcome struct {
 
 	coverage fakepoller.Coverage
 	goals    []string
+	open     []fakepoller.Open // if traced
 }
 
 // execute runs the scenario once. The choices belong to rec.
@@ -53,6 +54,9 @@ func (c *Config) execute(rec *faults.Recorder, trace bool) outcome {
 	w := &World{World: fakepoller.New(config)}
 	panicked := w.body(c.Scenario)
 	o := outcome{choices: rec.Choices, digest: w.Digest(), events: w.Trace(), steps: w.Steps(), coverage: *w.Coverage(), goals: w.reachedGoals()}
+	if trace {
+		o.open = w.OpenSockets()
+	}
 	switch {
 	case len(w.failures) > 0:
 		o.failure = w.failures[0]

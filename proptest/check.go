@@ -58,6 +58,16 @@ func check(t testing.TB, c Config, pkg string) {
 		replayFile(t, c, *flagReplay, pkg)
 		return
 	}
+	if c.Shards == 0 {
+		shard, shards, err := shardFromEnvironment(os.Getenv)
+		if err == nil {
+			err = touchShardStatus()
+		}
+		if err != nil {
+			t.Fatalf("shard: %v", err)
+		}
+		c.Shard, c.Shards = shard, shards
+	}
 	dir := filepath.Join("testdata", "edgewise", filepath.FromSlash(safeName(t.Name())))
 	files, _ := filepath.Glob(filepath.Join(dir, "*.plan"))
 	sort.Strings(files)

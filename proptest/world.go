@@ -38,7 +38,6 @@ type outcome struct {
 	digest  uint64
 	failure *failure
 	events  []fakepoller.Event // if traced
-	end     fakepoller.Finding // the finding that failed it, if one did
 	steps   int
 
 	coverage fakepoller.Coverage
@@ -57,21 +56,32 @@ func (c *Config) execute(rec *faults.Recorder, trace bool) outcome {
 	if trace {
 		o.open = w.OpenSockets()
 	}
-	switch {
-	case len(w.failures) > 0:
-		o.failure = w.failures[0]
-	case panicked != nil:
-		o.failure = panicked
-	default:
-		for _, f := range w.Audit() {
-			if _, ours := f.Value.(fatal); !ours {
-				o.failure, o.end = &failure{string(f.Kind), f.String()}, f
-				break
-			}
-		}
+	if o.failure = panicked; panicked == nil {
+		o.failure = w.judge()
 	}
 	w.Close()
 	return o
+}
+
+// judge returns the first failure of a run that is over: a panic of an actor, then
+// what the scenario said, then what the auditors found.
+func (w *World) judge() *failure {
+	var finding *failure
+	for _, f := range w.Audit() {
+		if _, ours := f.Value.(fatal); ours {
+			continue
+		}
+		if f.Kind == fakepoller.Panic {
+			return &failure{string(f.Kind), f.String()}
+		}
+		if finding == nil {
+			finding = &failure{string(f.Kind), f.String()}
+		}
+	}
+	if len(w.failures) > 0 {
+		return w.failures[0]
+	}
+	return finding
 }
 
 // body runs the scenario's own goroutine and turns a panic into a failure.

@@ -77,18 +77,3 @@ type FilterChain struct {
 	// filter is closed.
 	Filters []FilterFactory
 }
-
-// FilterChainMatch holds the criteria of a filter chain. An empty criterion
-// matches everything.
-type FilterChainMatch struct {
-	// ServerNames are exact names or wildcards with a leading "*.", in any case.
-	// "*.example.com" matches "a.example.com" and "a.b.example.com", not
-	// "example.com".
-	ServerNames []string
-
-	// TransportProtocol is "tls" or "raw_buffer".
-	TransportProtocol string
-
-	// ApplicationProtocols are ALPN names, such as "h2".
-	ApplicationProtocols []string
-}

@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
@@ -312,6 +313,17 @@ func TestBadConfigNamesThePlace(t *testing.T) {
 		{match(m{ApplicationProtocols: []string{""}}), `filter_chains[0].filter_chain_match.application_protocols[0]: "": want a name`},
 		{match(m{ServerNames: []string{"a"}}, m{ServerNames: []string{"b", "A"}}),
 			`filter_chains[1].filter_chain_match: server name "A", transport protocol "", application protocol "": filter_chains[0] has the same`},
+		{match(m{DestinationPort: 443, PrefixRanges: prefixes("10.1.2.3/8")}, m{DestinationPort: 443, PrefixRanges: prefixes("::/0", "10.0.0.0/8")}),
+			`filter_chains[1].filter_chain_match: destination port 443, destination IP 10.0.0.0/8, server name "", transport protocol "", application protocol "": filter_chains[0] has the same`},
+		{match(m{SourceType: pipeline.SourceTypeExternal, SourcePorts: []uint16{7, 7}}),
+			`filter_chains[0].filter_chain_match.source_ports[1]: 7: the same as [0]`},
+		{match(m{ServerNames: []string{"a", "b", "A"}}), `filter_chains[0].filter_chain_match.server_names[2]: A: the same as [0]`},
+		{match(m{PrefixRanges: prefixes("10.0.0.0/8", "10.1.0.0/8")}), `filter_chains[0].filter_chain_match.prefix_ranges[1]: 10.1.0.0/8: the same as [0]`},
+		{match(m{SourcePrefixRanges: prefixes("0.0.0.0/0")}, m{}),
+			`filter_chains[1].filter_chain_match: server name "", transport protocol "", application protocol "": filter_chains[0] has the same`},
+		{match(m{SourcePorts: []uint16{7, 0}}), `filter_chains[0].filter_chain_match.source_ports[1]: 0: want a port`},
+		{match(m{SourceType: 3}), `filter_chains[0].filter_chain_match.source_type: SourceType(3): want ANY, SAME_IP_OR_LOOPBACK or EXTERNAL`},
+		{match(m{DirectSourcePrefixRanges: make([]netip.Prefix, 1)}), `filter_chains[0].filter_chain_match.direct_source_prefix_ranges[0]: invalid Prefix: want an IPv4 or IPv6 prefix`},
 		{match(m{}, m{}), `filter_chains[1].filter_chain_match: server name "", transport protocol "", application protocol "": filter_chains[0] has the same`},
 	} {
 		err := c.cfg.Validate()
@@ -319,6 +331,13 @@ func TestBadConfigNamesThePlace(t *testing.T) {
 			t.Errorf("Validate:\n got %v\nwant %s", err, c.want)
 		}
 	}
+}
+
+func prefixes(s ...string) (p []netip.Prefix) {
+	for _, s := range s {
+		p = append(p, netip.MustParsePrefix(s))
+	}
+	return p
 }
 
 func TestNewListenerNamesTheDescriptorThatIsNone(t *testing.T) {

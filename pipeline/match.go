@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 )
 
@@ -9,13 +10,22 @@ import (
 // filter_chain_manager_impl.cc). It goes through the criteria in Envoy's order and
 // commits to the most specific entry of each: when a later criterion then fails
 // there is no match, even if a less specific entry would have led to one. It
-// differs in one oddity: Envoy finds "*.com" for the server name ".com".
+// differs in two oddities: Envoy finds "*.com" for the server name ".com", and takes
+// a chain for 0.0.0.0/0 or one without a range, whichever it has built last, where
+// both are alike here.
 //
-// A criterion is a level of the tree: find returns the next level, and add makes
-// the path to it.
+// It is a tree with a level per criterion. A level at which no chain of its branch
+// says anything is left out, and a branch with one chain is just that chain, so a
+// search costs as much as the criteria that tell chains apart, not as their number.
 type chainMatcher struct {
-	names    serverNameLevel
+	root     matchNode  // nil: no filter chains
 	fallback *matchLeaf // nil: no default filter chain
+}
+
+// matchNode is a level of the tree, or a leaf.
+type matchNode interface {
+	// next is the node that info leads to, nil when there is none.
+	next(info *ConnectionInfo) matchNode
 }
 
 // newChainMatcher returns a matcher for cfg. Errors name the place in Envoy's
@@ -25,153 +35,29 @@ func newChainMatcher(cfg *ListenerConfig) (*chainMatcher, error) {
 	if cfg.DefaultFilterChain != nil {
 		m.fallback = newMatchLeaf(-1, cfg.DefaultFilterChain)
 	}
+	candidates := make([]*matchCandidate, len(cfg.FilterChains))
 	for i := range cfg.FilterChains {
-		if err := m.add(i, &cfg.FilterChains[i]); err != nil {
+		if err := cfg.FilterChains[i].FilterChainMatch.validate(); err != nil {
 			return nil, fmt.Errorf("filter_chains[%d].filter_chain_match%w", i, err)
 		}
+		candidates[i] = &matchCandidate{leaf: newMatchLeaf(i, &cfg.FilterChains[i])}
 	}
-	return m, nil
+	var err error
+	if len(candidates) > 0 {
+		m.root, err = buildMatch(0, candidates)
+	}
+	return m, err
 }
 
 // find returns the leaf for info, that of the default chain, or nil. It does not
 // allocate.
 func (m *chainMatcher) find(info *ConnectionInfo) *matchLeaf {
-	transports := m.names.find(info.serverName)
-	if transports == nil {
-		return m.fallback
-	}
-	protocols := transports.find(info.transportProtocol)
-	if protocols == nil {
-		return m.fallback
-	}
-	if leaf := protocols.find(info.applicationProtocols); leaf != nil {
-		return leaf
-	}
-	return m.fallback
-}
-
-func (m *chainMatcher) add(index int, chain *FilterChain) error {
-	match := &chain.FilterChainMatch
-	switch match.TransportProtocol {
-	case "", TransportProtocolTLS, TransportProtocolRawBuffer:
-	default:
-		return fmt.Errorf(".transport_protocol: %q: want \"tls\", \"raw_buffer\" or nothing", match.TransportProtocol)
-	}
-	leaf := newMatchLeaf(index, chain)
-	for i, name := range orEmpty(match.ServerNames) {
-		transports, err := m.names.add(name, len(match.ServerNames) > 0)
-		if err != nil {
-			return fmt.Errorf(".server_names[%d]: %q: %w", i, name, err)
-		}
-		protocols := transports.add(match.TransportProtocol)
-		for j, protocol := range orEmpty(match.ApplicationProtocols) {
-			if protocol == "" && len(match.ApplicationProtocols) > 0 {
-				return fmt.Errorf(".application_protocols[%d]: %q: want a name", j, protocol)
-			}
-			if other, taken := protocols[protocol]; taken {
-				return fmt.Errorf(": server name %q, transport protocol %q, application protocol %q: filter_chains[%d] has the same",
-					name, match.TransportProtocol, protocol, other.index)
-			}
-			protocols[protocol] = leaf
-		}
-	}
-	return nil
-}
-
-// orEmpty turns an empty criterion into the entry that matches everything.
-func orEmpty(values []string) []string {
-	if len(values) == 0 {
-		return []string{""}
-	}
-	return values
-}
-
-// serverNameLevel is by SNI: exact, then wildcards from the longest suffix to the
-// shortest, then the entry for every name.
-type serverNameLevel struct {
-	exact    map[string]transportLevel
-	wildcard map[string]transportLevel // by suffix, with the leading dot
-	any      transportLevel
-}
-
-func (l *serverNameLevel) find(name string) transportLevel {
-	if name != "" {
-		if next, ok := l.exact[name]; ok {
-			return next
-		}
-		if len(l.wildcard) > 0 {
-			// "*" stands for at least one byte, and a suffix for at least one label.
-			for i := 1; i < len(name)-1; i++ {
-				if name[i] == '.' {
-					if next, ok := l.wildcard[name[i:]]; ok {
-						return next
-					}
-				}
-			}
-		}
-	}
-	return l.any
-}
-
-func (l *serverNameLevel) add(name string, named bool) (transportLevel, error) {
-	if !named {
-		if l.any == nil {
-			l.any = transportLevel{}
-		}
-		return l.any, nil
-	}
-	key := strings.ToLower(name)
-	into := &l.exact
-	if suffix, ok := strings.CutPrefix(key, "*"); ok && strings.HasPrefix(suffix, ".") {
-		key, into = suffix, &l.wildcard
-	}
-	switch {
-	case key == "" || key == ".":
-		return nil, fmt.Errorf("want a name")
-	case strings.Contains(key, "*"):
-		return nil, fmt.Errorf("a wildcard is a leading \"*.\"")
-	}
-	if *into == nil {
-		*into = map[string]transportLevel{}
-	}
-	next, ok := (*into)[key]
-	if !ok {
-		next = transportLevel{}
-		(*into)[key] = next
-	}
-	return next, nil
-}
-
-// transportLevel is by detected transport protocol: exact, then the entry for "".
-type transportLevel map[string]applicationLevel
-
-func (l transportLevel) find(protocol string) applicationLevel {
-	if next, ok := l[protocol]; ok {
-		return next
-	}
-	return l[""]
-}
-
-func (l transportLevel) add(protocol string) applicationLevel {
-	next, ok := l[protocol]
-	if !ok {
-		next = applicationLevel{}
-		l[protocol] = next
-	}
-	return next
-}
-
-// applicationLevel is by ALPN: the first of the client's list that has an entry,
-// then the entry for "".
-type applicationLevel map[string]*matchLeaf
-
-func (l applicationLevel) find(protocols []string) *matchLeaf {
-	for _, protocol := range protocols {
-		if leaf, ok := l[protocol]; ok && protocol != "" {
+	for n := m.root; n != nil; n = n.next(info) {
+		if leaf, ok := n.(*matchLeaf); ok {
 			return leaf
 		}
 	}
-	return l[""]
+	return m.fallback
 }
 
 // matchLeaf is where all criteria are met.
@@ -183,4 +69,151 @@ type matchLeaf struct {
 
 func newMatchLeaf(index int, chain *FilterChain) *matchLeaf {
 	return &matchLeaf{index, chain, "matched " + chain.Name}
+}
+
+func (l *matchLeaf) next(*ConnectionInfo) matchNode { return l }
+
+// tableLevel is exact, then the entry for everything.
+type tableLevel[K comparable] struct {
+	exact map[K]matchNode
+	any   matchNode
+}
+
+func (l *tableLevel[K]) pick(key K) matchNode {
+	if n, ok := l.exact[key]; ok {
+		return n
+	}
+	return l.any
+}
+
+type destinationPortLevel struct{ tableLevel[uint16] }
+
+func (l *destinationPortLevel) next(info *ConnectionInfo) matchNode {
+	return l.pick(info.LocalAddress().Port())
+}
+
+type sourcePortLevel struct{ tableLevel[uint16] }
+
+func (l *sourcePortLevel) next(info *ConnectionInfo) matchNode {
+	return l.pick(info.RemoteAddress().Port())
+}
+
+type transportProtocolLevel struct{ tableLevel[string] }
+
+func (l *transportProtocolLevel) next(info *ConnectionInfo) matchNode {
+	return l.pick(info.transportProtocol)
+}
+
+// sourceTypeLevel: once a type has a chain, its connections find no other.
+type sourceTypeLevel struct{ tableLevel[SourceType] }
+
+func (l *sourceTypeLevel) next(info *ConnectionInfo) matchNode {
+	if isSameIPOrLoopback(info) {
+		return l.pick(SourceTypeSameIPOrLoopback)
+	}
+	return l.pick(SourceTypeExternal)
+}
+
+func isSameIPOrLoopback(info *ConnectionInfo) bool {
+	remote := info.RemoteAddress().Addr().Unmap()
+	return remote.IsLoopback() || remote.IsValid() && remote == info.LocalAddress().Addr().Unmap()
+}
+
+// serverNameLevel is by SNI: exact, then wildcards from the longest suffix to the
+// shortest, then the entry for every name.
+type serverNameLevel struct {
+	tableLevel[string]
+	wildcard map[string]matchNode // by suffix, with the leading dot
+}
+
+func (l *serverNameLevel) next(info *ConnectionInfo) matchNode {
+	name := info.serverName
+	if name == "" {
+		return l.any
+	}
+	if n, ok := l.exact[name]; ok {
+		return n
+	}
+	if len(l.wildcard) > 0 {
+		// "*" stands for at least one byte, and a suffix for at least one label.
+		for i := 1; i < len(name)-1; i++ {
+			if name[i] == '.' {
+				if n, ok := l.wildcard[name[i:]]; ok {
+					return n
+				}
+			}
+		}
+	}
+	return l.any
+}
+
+// wildcardSuffix returns ".example.com" for "*.example.com".
+func wildcardSuffix(name string) (suffix string, ok bool) {
+	suffix, ok = strings.CutPrefix(name, "*")
+	return suffix, ok && strings.HasPrefix(suffix, ".")
+}
+
+// applicationProtocolLevel is by ALPN: the first of the client's list that has an
+// entry, then the entry for everything.
+type applicationProtocolLevel struct{ tableLevel[string] }
+
+func (l *applicationProtocolLevel) next(info *ConnectionInfo) matchNode {
+	for _, protocol := range info.applicationProtocols {
+		if n, ok := l.exact[protocol]; ok {
+			return n
+		}
+	}
+	return l.any
+}
+
+// prefixTable is by address, the longest prefix first. It has a look for each
+// length that occurs, however many prefixes there are.
+type prefixTable struct {
+	bits4, bits6 []int // lengths that occur, from the longest
+	nodes        map[netip.Prefix]matchNode
+}
+
+// noAddress stands for an address that is not known: only a prefix for everything
+// is meant for it (Envoy: for one that is not IP).
+var noAddress = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+func (t *prefixTable) pick(addr netip.Addr) matchNode {
+	addr = matchedAddr(addr)
+	lengths := t.bits4
+	if addr.Is6() {
+		lengths = t.bits6
+	}
+	for _, bits := range lengths {
+		prefix, _ := addr.Prefix(bits)
+		if n, ok := t.nodes[prefix]; ok {
+			return n
+		}
+	}
+	return nil
+}
+
+// matchedAddr is addr as prefixes are compared with it.
+func matchedAddr(addr netip.Addr) netip.Addr {
+	if !addr.IsValid() {
+		return noAddress
+	}
+	return addr.Unmap().WithZone("")
+}
+
+type destinationIPLevel struct{ prefixTable }
+
+func (l *destinationIPLevel) next(info *ConnectionInfo) matchNode {
+	return l.pick(info.LocalAddress().Addr())
+}
+
+type directSourceIPLevel struct{ prefixTable }
+
+func (l *directSourceIPLevel) next(info *ConnectionInfo) matchNode {
+	return l.pick(info.DirectRemoteAddress().Addr())
+}
+
+type sourceIPLevel struct{ prefixTable }
+
+func (l *sourceIPLevel) next(info *ConnectionInfo) matchNode {
+	return l.pick(info.RemoteAddress().Addr())
 }

@@ -3,7 +3,7 @@ package pipeline
 import "edgewise.test/poller"
 
 // Close ends the connection from our side. Callbacks hear LocalClose, once; inside
-// this call if nothing has to be flushed. While a close flushes nothing is read, so
+// this call if nothing has to be flushed: TLS always has its close_notify. While a close flushes nothing is read, so
 // no filter hears of what the peer still sends; another Close may change how it
 // ends.
 func (c *Connection) Close(how CloseType) {
@@ -32,7 +32,7 @@ func (c *Connection) closeFlushing(how CloseType) {
 		c.closeType = FlushWrite
 	}
 	canFlush := !c.connecting && c.transport.CanFlushClose()
-	if !canFlush || c.out.Len() == 0 && (c.closeType == FlushWrite || c.peerEnded) {
+	if !canFlush || c.flushed() && (c.closeType == FlushWrite || c.peerEnded) {
 		c.closeSocket(LocalClose)
 		return
 	}
@@ -42,6 +42,10 @@ func (c *Connection) closeFlushing(how CloseType) {
 	c.state = Closing
 	c.note("closing")
 	c.out.mute()
+	if c.transport != &c.raw && !c.writeEnded {
+		c.writeEnded = true
+		c.registration.Activate(poller.Out)
+	}
 	if c.delayedClose > 0 {
 		c.delayTimer = c.loop.NewTimer(c.onDelayedClose)
 		c.delayTimer.Enable(c.delayedClose)

@@ -68,6 +68,7 @@ type Connection struct {
 	readEnded    bool // the end of the stream was read
 	readEndGiven bool // and given to the filters
 	writeEnded   bool // nothing may be written behind what is in out
+	endWritten   bool // the transport socket has ended our direction
 	resetOnClose bool
 
 	readDisabled   int  // count
@@ -206,8 +207,10 @@ func (e *connectionEvents) OnFileEvent(events poller.Events) {
 }
 
 func (c *Connection) onWriteReady() {
-	result := c.transport.DoWrite(&c.out, c.writeEnded)
+	endStream := c.writeEnded
+	result := c.transport.DoWrite(&c.out, endStream)
 	c.writeBlocked = result.Blocked || c.out.Len() > 0
+	c.endWritten = endStream && c.established && !c.writeBlocked
 	switch {
 	case c.state == Closed:
 	case result.Close:
@@ -234,9 +237,9 @@ func (c *Connection) onWriteFailed(err error) {
 // onFlushed goes on with a close that waited for output.
 func (c *Connection) onFlushed(written int) {
 	switch {
-	case c.out.Len() == 0 && c.closeType == FlushWrite:
+	case c.flushed() && c.closeType == FlushWrite:
 		c.closeSocket(LocalClose)
-	case c.out.Len() == 0 && c.peerEnded:
+	case c.flushed() && c.peerEnded:
 		c.closeSocket(RemoteClose)
 	case written > 0 && c.delayTimer != nil:
 		c.delayTimer.Enable(c.delayedClose) // only progress counts (envoy PR 11833)
@@ -273,7 +276,7 @@ func (c *Connection) onReadIgnored(broken bool) {
 	}
 	if c.state == Closing {
 		// With output left the peer may have ended just one direction.
-		if c.peerEnded && c.out.Len() == 0 {
+		if c.peerEnded && c.flushed() {
 			c.closeSocket(RemoteClose)
 		}
 		return
@@ -304,7 +307,13 @@ func (c *Connection) closeIfNothingQueued() {
 }
 
 func (c *Connection) bothEnded() bool {
-	return c.halfClose && c.readEndGiven && c.writeEnded && c.out.Len() == 0 && !c.writeBlocked
+	return c.halfClose && c.readEndGiven && c.writeEnded && c.flushed()
+}
+
+// flushed says that a close loses nothing. The raw transport socket ends its
+// direction by the close; others have to write something for that.
+func (c *Connection) flushed() bool {
+	return c.out.Len() == 0 && (c.endWritten || c.transport == &c.raw)
 }
 
 // giveToFilters runs the read filters, if they want anything now.

@@ -31,7 +31,8 @@
 // [testing/cryptotest.SetGlobalRandom] with the same seed before each, and sets
 // Config.Time of all sides. Config.Rand alone is not enough. The digest of a world
 // holds lengths and not contents, so it is enough that lengths repeat: an Ed25519 key
-// signs in 64 bytes, ECDSA in 70 to 72. A main module below go 1.26 has to say
+// signs in 64 bytes, ECDSA in 70 to 72. With such a key a search of schedules, whose
+// worlds share the global source, needs no SetGlobalRandom at all. A main module below go 1.26 has to say
 // //go:debug cryptocustomrand=0.
 //
 // # Differences from Envoy

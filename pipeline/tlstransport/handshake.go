@@ -27,12 +27,10 @@ var errHelloTooLarge = errors.New("ClientHello too large")
 
 // handshake goes on with the handshake for as long as there are bytes.
 func (s *socket) handshake() pipeline.IoResult {
-	s.drained = false
 	for s.advance() && s.fill() {
 	}
 	switch s.stage {
 	case established:
-		s.callbacks.SetTransportSocketIsReadable() // what came behind the handshake is in crypto/tls, or in the kernel
 		s.callbacks.RaiseEvent(pipeline.Connected)
 	case failed:
 		return pipeline.IoResult{Close: true, Err: s.err}

@@ -33,7 +33,7 @@ type socket struct {
 
 	in         []byte // received, and not yet taken by crypto/tls
 	end        error  // behind it
-	drained    bool   // the kernel has no more for this event
+	drained    bool   // the kernel has no more until it tells
 	out        outQueue
 	taken      int  // bytes at the front of the write buffer that are encrypted, and not all written
 	readHeld   bool // not reading because of out
@@ -55,11 +55,11 @@ func (s *socket) CanFlushClose() bool { return s.stage == established }
 // DoRead decrypts what is there. After close_notify, and after a FIN between two
 // records, the stream has ended; a FIN inside a record is an error.
 func (s *socket) DoRead(buf *pipeline.Buffer) (result pipeline.IoResult) {
-	if s.stage != established {
-		return s.handshake()
-	}
 	s.drained = false
-	for {
+	if s.stage != established {
+		result = s.handshake()
+	}
+	for s.stage == established {
 		if s.out.len() >= outHighWater { // answers to the peer's KeyUpdates, which it does not read
 			s.readHeld = true
 			return result
@@ -85,6 +85,7 @@ func (s *socket) DoRead(buf *pipeline.Buffer) (result pipeline.IoResult) {
 		s.flush() // an alert or an answer; if it fails the connection will tell
 		return result
 	}
+	return result
 }
 
 // DoWrite encrypts from buf and writes. It drains buf only of what the kernel has
@@ -92,7 +93,11 @@ func (s *socket) DoRead(buf *pipeline.Buffer) (result pipeline.IoResult) {
 // of our direction is a close_notify, without a FIN, as Envoy's.
 func (s *socket) DoWrite(buf *pipeline.Buffer, endStream bool) (result pipeline.IoResult) {
 	if s.stage != established {
-		return s.handshake()
+		result = s.handshake()
+		if s.stage != established {
+			return result
+		}
+		s.callbacks.SetTransportSocketIsReadable() // what came behind the handshake may be in crypto/tls already
 	}
 	if s.err != nil {
 		return pipeline.IoResult{Close: true, Err: s.err}

@@ -12,6 +12,10 @@ type Config struct {
 	InitialReadBufferSize int
 	// CloseConnectionOnClientHelloParsingErrors refuses what is not TLS.
 	CloseConnectionOnClientHelloParsingErrors bool
+	// EnableJA3Fingerprinting and EnableJA4Fingerprinting keep [Parser.JA3] and
+	// [Parser.JA4] of a hello with its connection.
+	EnableJA3Fingerprinting bool
+	EnableJA4Fingerprinting bool
 }
 
 // Stats are the counters of an inspector; the comment is the name behind
@@ -111,6 +115,7 @@ func (f *filter) OnData(buffer *pipeline.ListenerFilterBuffer) pipeline.FilterSt
 		return pipeline.Continue
 	}
 	f.found(hello)
+	f.fingerprint(buffer.Bytes())
 	return pipeline.Continue
 }
 
@@ -131,5 +136,16 @@ func (f *filter) found(hello ClientHello) {
 		}
 	} else {
 		stats.ALPNNotFound++
+	}
+}
+
+// fingerprint comes last, since it uses the parser again.
+func (f *filter) fingerprint(b []byte) {
+	in, info := f.inspector, f.socket.Info()
+	if in.config.EnableJA3Fingerprinting {
+		info.SetJA3(in.parser.JA3(b))
+	}
+	if in.config.EnableJA4Fingerprinting {
+		info.SetJA4(in.parser.JA4(b))
 	}
 }

@@ -6,9 +6,13 @@ import (
 	"edgewise.test/poller"
 )
 
-// chunkSize is what one read takes at most, and the storage that a buffer with
-// something in it has at least (speed: throughput doubles from 16 to 64 KiB).
-const chunkSize = 64 << 10
+// chunkSize is what one read takes at most, and the storage of a buffer that is
+// busy (speed: throughput doubles from 16 to 64 KiB). A buffer begins with
+// smallChunk, which holds a ClientHello, until a read has filled it.
+const (
+	chunkSize  = 64 << 10
+	smallChunk = 4 << 10
+)
 
 // Buffer is a queue of bytes in one piece, with watermarks. Buffers of connections
 // take their storage from a pool of their loop while they are not empty, so an
@@ -18,6 +22,7 @@ type Buffer struct {
 	r, w  int
 	pool  *chunkPool // nil: the garbage collector
 	limit int        // high watermark; 0: no watermarks
+	busy  bool       // a read has filled what there was
 	above bool       // over the high watermark and not yet down at the low one
 	watch bufferWatcher
 }
@@ -142,10 +147,13 @@ func (b *Buffer) makeRoom(n int) {
 		return
 	}
 	old := *b
-	if size := max(have+n, 2*len(b.b)); size > chunkSize || b.pool == nil {
+	switch size := max(have+n, 2*len(b.b)); {
+	case size > chunkSize || b.pool == nil:
 		b.b = make([]byte, size)
-	} else {
-		b.b = b.pool.get()
+	case size > smallChunk:
+		b.b = b.pool.large.get(chunkSize)
+	default:
+		b.b = b.pool.small.get(smallChunk)
 	}
 	b.r, b.w = 0, copy(b.b, old.Bytes())
 	old.release()
@@ -159,11 +167,16 @@ func (b *Buffer) release() {
 }
 
 // readInto reads once from fd to the end of b: at most a chunk, at least a
-// quarter of one. full says that there may be more.
+// quarter of one, which is a small one until a read has filled it. full says that there may be more.
 func (b *Buffer) readInto(k poller.Kernel, fd poller.FD) (n int, full bool, err error) {
-	room := b.Reserve(chunkSize / 4)
+	atLeast := smallChunk / 4
+	if b.busy {
+		atLeast = chunkSize / 4
+	}
+	room := b.Reserve(atLeast)
 	room = room[:min(len(room), chunkSize)]
 	n, err = k.Read(fd, room)
+	b.busy = n == len(room) || b.busy && n >= smallChunk
 	b.Commit(max(n, 0))
 	return n, n == len(room), err
 }
@@ -171,20 +184,33 @@ func (b *Buffer) readInto(k poller.Kernel, fd poller.FD) (n int, full bool, err 
 // maxPooledChunks bounds what an idle loop keeps: 8 MiB.
 const maxPooledChunks = 128
 
-// chunkPool keeps storage of the standard size.
-type chunkPool struct{ free [][]byte }
-
-func (p *chunkPool) get() []byte {
-	if n := len(p.free); n > 0 {
-		b := p.free[n-1]
-		p.free = p.free[:n-1]
-		return b
-	}
-	return make([]byte, chunkSize)
-}
+// chunkPool keeps storage of the two standard sizes.
+type chunkPool struct{ small, large chunks }
 
 func (p *chunkPool) put(b []byte) {
-	if len(b) == chunkSize && len(p.free) < maxPooledChunks {
-		p.free = append(p.free, b)
+	switch len(b) {
+	case smallChunk:
+		p.small.put(b)
+	case chunkSize:
+		p.large.put(b)
+	}
+}
+
+// chunks are free pieces of one size.
+type chunks struct{ free [][]byte }
+
+func (c *chunks) get(size int) []byte {
+	n := len(c.free)
+	if n == 0 {
+		return make([]byte, size)
+	}
+	b := c.free[n-1]
+	c.free = c.free[:n-1]
+	return b
+}
+
+func (c *chunks) put(b []byte) {
+	if len(c.free) < maxPooledChunks {
+		c.free = append(c.free, b)
 	}
 }

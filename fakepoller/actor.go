@@ -21,6 +21,7 @@ type actor struct {
 	yield  func(struct{}) bool
 
 	timer     timer  // ends a wait
+	stuck     bool   // an auditor takes it out of the run at its next call
 	woken     bool   // by what it waited for, and not by its timer
 	next      *actor // in the list of who is blocked on the same file
 	where     string
@@ -196,17 +197,13 @@ func (w *World) enter() error {
 		return syscall.EBADF
 	}
 	w.steps++
-	if w.steps >= w.cfg.MaxSteps {
-		if !w.over {
-			w.over = true
-			w.find(Finding{Kind: Endless, Text: "the run did not end by itself"})
-		}
-		w.stuck = true
+	if w.steps >= w.cfg.MaxSteps && !w.over {
+		w.over = true
+		w.find(Finding{Kind: Endless, Text: "the run did not end by itself"})
 	}
-	if w.stuck && w.current != w.main {
-		w.stuck = false
-		w.current.state = ended
-		w.switchAway(w.current) // for good: only Close resumes it
+	if a := w.current; (a.stuck || w.over) && a != w.main {
+		a.state = ended
+		w.switchAway(a) // for good: only Close resumes it
 	}
 	if !w.calm {
 		w.preempt(w.current)

@@ -123,7 +123,7 @@ func (w *World) badFD(k *Worker, c Call, fd poller.FD) {
 // spun reports a spinning registration and takes its worker out of the run.
 func (w *World) spun(it *item) {
 	w.find(Finding{Kind: Spin, Text: fmt.Sprintf("fd %d (%s) was reported %d times at %s with %s and nothing was done about it", it.fd, w.fileName(it.f), spinLimit, w.now, it.f.poll()&it.events)})
-	w.stuck = true
+	w.current.stuck = true
 }
 
 func (w *World) fileName(f file) string {

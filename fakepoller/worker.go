@@ -208,8 +208,8 @@ func (k *Worker) Wait(events []poller.Event, timeout time.Duration) (int, error)
 		err = syscall.EBADF
 	case len(events) == 0:
 		err = syscall.EINVAL
-	case w.stuck:
-		w.stuck = false
+	case w.current.stuck || w.over:
+		w.current.stuck = false
 		err = syscall.EDEADLK
 	}
 	if err != nil {

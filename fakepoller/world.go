@@ -42,7 +42,6 @@ type World struct {
 	runq    []*actor
 	actors  []*actor
 	closing bool
-	stuck   bool // the current actor is to be taken out of the run
 	over    bool // MaxSteps is used up
 
 	self      chooser // choices that belong to nobody else

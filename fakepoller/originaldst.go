@@ -11,7 +11,8 @@ var _ poller.OriginalDst = (*Worker)(nil)
 
 // DialRedirected is [Peer.DialFrom] to original, which the machine of the listener
 // redirects to a listener at to (the REDIRECT target of iptables(8)). The zero
-// AddrPort picks from. Only [Worker.OriginalDst] tells of it.
+// AddrPort picks from. Only [Worker.OriginalDst] tells of it, for this and for every
+// later connection from the same address and port.
 func (p *Peer) DialRedirected(from, original, to netip.AddrPort) (*Conn, error) {
 	if from.Port() == 0 {
 		ip := from.Addr()

@@ -86,11 +86,14 @@ func TestEverySchedule(t *testing.T) {
 	if testing.Short() {
 		schedules = 500
 	}
-	for name, filter := range map[string]pipeline.FilterFactory{"echo": echo.Filter, "answer and close": answerAndClose} {
-		t.Run(name, func(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		filter pipeline.FilterFactory
+	}{{"echo", echo.Filter}, {"answer and close", answerAndClose}} {
+		t.Run(c.name, func(t *testing.T) {
 			proptest.Config{
 				Schedules: schedules,
-				Scenario:  func(w *proptest.World) { scenario(w, id, filter) },
+				Scenario:  func(w *proptest.World) { scenario(w, id, c.filter) },
 			}.Check(t)
 		})
 	}

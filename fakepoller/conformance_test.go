@@ -30,6 +30,9 @@ func newMachine(t *testing.T) pollertest.World {
 	return machine{w, w.NewProcess()}
 }
 
+// Go implements [pollertest.Threads].
+func (m machine) Go(f func()) { m.w.Peer("thread", func(*fakepoller.Peer) { f() }) }
+
 func (m machine) NewSystem() (poller.System, error) { return m.p.NewWorker(), nil }
 func (m machine) Settle()                           { m.w.RunFor(50 * time.Millisecond) }
 func (m machine) Sleep(d time.Duration)             { m.w.RunFor(d) }

@@ -63,6 +63,9 @@ func newRealWorld(t *testing.T, ip string) *realWorld {
 	return w
 }
 
+// Go implements [pollertest.Threads].
+func (w *realWorld) Go(f func()) { go f() }
+
 // pin binds the goroutine to its thread and the thread to one processor.
 func pin(t *testing.T) {
 	t.Helper()

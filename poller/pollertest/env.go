@@ -152,7 +152,14 @@ func (p *epoll) discard() { p.batch(512, 0) }
 
 func (p *epoll) batch(n int, timeout time.Duration) string {
 	batch := make([]poller.Event, n)
+	until := p.sys.Now() + timeout
 	n, err := p.sys.Wait(batch, timeout)
+	for err == syscall.EINTR { // a signal of Go's own scheduler, at any time
+		if timeout > 0 {
+			timeout = max(until-p.sys.Now(), 0)
+		}
+		n, err = p.sys.Wait(batch, timeout)
+	}
 	if err != nil {
 		return poller.ErrnoName(err)
 	}

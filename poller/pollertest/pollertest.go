@@ -115,7 +115,7 @@ type testCase struct {
 
 func allCases() []testCase {
 	return slices.Concat(controlCases(), waitCases(), edgeCases(), listenCases(), acceptCases(), connectCases(),
-		dataCases(), resetCases(), closeCases(), matrixCases(), boundaryCases(), foundCases())
+		dataCases(), resetCases(), closeCases(), matrixCases(), boundaryCases(), waiterCases(), foundCases())
 }
 
 func (c testCase) lines() []string {

@@ -85,6 +85,8 @@ func page(t *testing.T) string {
 	line("- compared in the last long run: %s results, 0 differences", known["random"])
 	line("- kernel: Linux %s\n", known["kernel"])
 
+	choiceTable(line)
+
 	line("## Known differences\n")
 	if len(differences) == 0 {
 		line("None.\n")

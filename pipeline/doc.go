@@ -20,6 +20,11 @@
 // ([RemoteClose]) or by us ([LocalClose]), and is then out of the poller, closed,
 // counted and told, in this order.
 //
+// The listener filters are packages of their own, with Envoy's names: tlsinspector,
+// httpinspector, proxyprotocol, originaldst, originalsrc and localratelimit. What
+// they find is in the ConnectionInfo too: restored addresses, fingerprints, the
+// options of the upstream socket and filter state.
+//
 // The descriptor belongs to the listener, then to the socket, then to the
 // connection, and is closed by whoever holds it. Every object may be closed inside
 // any callback, also its own; after that it is not called again. Everything belongs

@@ -155,7 +155,12 @@ func cut(from, to, bytes int) faults.Plan {
 }
 
 // step is how far apart the cuts of a stream are: long ones are not cut everywhere.
-func (i *inspection) step() int { return 1 + len(i.stream)/300 }
+func (i *inspection) step() int {
+	if testing.Short() {
+		return 1 + len(i.stream)/30
+	}
+	return 1 + len(i.stream)/300
+}
 
 func TestFiltersSeeTheSameStreamAtEverySplit(t *testing.T) {
 	for _, c := range inspections {
@@ -219,11 +224,15 @@ func TestFiltersAtTheEndOfTheStreamAtEveryByte(t *testing.T) {
 // reads the same bytes; who is refused was to be refused; the counters are those of
 // the calm run, or none.
 func TestFiltersInEverySchedule(t *testing.T) {
+	schedules := 2000
+	if testing.Short() {
+		schedules = 200
+	}
 	for _, c := range inspections {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			proptest.Config{
-				Schedules: 2000,
+				Schedules: schedules,
 				Scenario: func(w *proptest.World) {
 					r, err := c.start(w.World, c.stream, linger)
 					if err != nil {

@@ -183,7 +183,7 @@ func (w *World) preempt(a *actor) {
 			w.switchAway(a)
 		}
 	}
-	if a.kind != kindPeer && len(w.timers.heap) > 0 {
+	if a.kind != kindPeer && !w.driven && len(w.timers.heap) > 0 {
 		if d := w.chooseTime(&a.chooser, faults.Pause); d > 0 {
 			w.block(w.now+d, "pause")
 		}

@@ -1,6 +1,10 @@
 package fakepoller
 
-import "strconv"
+import (
+	"strconv"
+
+	"edgewise.test/faults"
+)
 
 // kind is what an actor in a point's name is.
 type kind uint8
@@ -19,9 +23,21 @@ const (
 // chooser is somebody who has choices: its name and how many it had of each kind.
 type chooser struct {
 	kind  kind
-	index int32 // from 1
-	seq   [32]int32
 	last  uint16 // what happened to it last, for Coverage
+	index int32  // from 1
+	seq   *seqs  // nil: it had none
+}
+
+// seqs counts choices by operation.
+type seqs [32]int32
+
+// next counts a choice at op.
+func (c *chooser) next(op faults.Op) int {
+	if c.seq == nil {
+		c.seq = new(seqs)
+	}
+	c.seq[op]++
+	return int(c.seq[op])
 }
 
 // name returns the actor's words in a point. Strings are made once per world.

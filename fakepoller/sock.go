@@ -113,8 +113,11 @@ func (w *World) newSock() *sock {
 	if n := len(w.freeSocks); n > 0 {
 		s = w.freeSocks[n-1]
 		w.freeSocks = w.freeSocks[:n-1]
-		in := queue{buf: s.in.buf}
-		*s = sock{in: in, flight: s.flight[:0], listener: listener{accepts: s.accepts[:0]}}
+		in, seq := queue{buf: s.in.buf}, s.seq
+		if seq != nil {
+			*seq = seqs{}
+		}
+		*s = sock{chooser: chooser{seq: seq}, in: in, flight: s.flight[:0], listener: listener{accepts: s.accepts[:0]}}
 	} else {
 		s = new(sock)
 	}

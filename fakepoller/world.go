@@ -43,6 +43,7 @@ type World struct {
 	actors  []*actor
 	closing bool
 	over    bool // MaxSteps is used up
+	driven  bool // time is an [Adapter]'s
 
 	self      chooser // choices that belong to nobody else
 	processes []*Process
@@ -138,8 +139,7 @@ func (w *World) choose(c *chooser, op faults.Op, n int) int {
 	if w.calm || n < 2 {
 		return 0
 	}
-	c.seq[op]++
-	p := faults.Point{Actor: w.name(c), Op: op, Seq: int(c.seq[op])}
+	p := faults.Point{Actor: w.name(c), Op: op, Seq: c.next(op)}
 	return w.taken(p, n, w.cfg.Source.Choose(p, n))
 }
 
@@ -178,8 +178,7 @@ func (w *World) chooseRun(c *chooser, current *actor) int {
 		names = append(names, w.name(&a.chooser))
 	}
 	w.candidates = names
-	c.seq[faults.Run]++
-	p := faults.Point{Actor: w.name(c), Op: faults.Run, Seq: int(c.seq[faults.Run])}
+	p := faults.Point{Actor: w.name(c), Op: faults.Run, Seq: c.next(faults.Run)}
 	return w.taken(p, n, w.scheduler.ChooseRun(p, names))
 }
 

@@ -35,7 +35,7 @@ func (s *socket) handshake() pipeline.IoResult {
 	case failed:
 		return pipeline.IoResult{Close: true, Err: s.err}
 	}
-	return pipeline.IoResult{Blocked: s.out.len() > 0}
+	return pipeline.IoResult{}
 }
 
 // advance does what can be done without more bytes, and says whether more are

@@ -5,18 +5,20 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"syscall"
 	"testing"
 	"testing/cryptotest"
 
 	"edgewise.test/fakepoller"
 	"edgewise.test/faults"
 	"edgewise.test/pipeline/tlstransport"
+	"edgewise.test/poller"
 )
 
 // session is a whole life: handshake, request, close_notify, and then the echo of
 // it, which ends with the server's close_notify. It returns what was negotiated.
 func session(c *fakepoller.Conn, config *tls.Config, request []byte) (tls.ConnectionState, error) {
-	conn := tls.Client(c, config)
+	conn := tls.Client(&strictConn{c}, config)
 	if err := conn.Handshake(); err != nil {
 		return tls.ConnectionState{}, fmt.Errorf("handshake: %w", err)
 	}
@@ -167,4 +169,38 @@ func TestRunsRepeat(t *testing.T) {
 	if first, second := run(), run(); first != second {
 		t.Errorf("digests: got %x, then %x, want the same", first, second)
 	}
+}
+
+// interrupted is a kernel in which every call that moves bytes is interrupted
+// first.
+type interrupted struct {
+	poller.Kernel
+	read, written bool
+}
+
+func (k *interrupted) Read(fd poller.FD, p []byte) (int, error) {
+	if k.read = !k.read; k.read {
+		return 0, syscall.EINTR
+	}
+	return k.Kernel.Read(fd, p)
+}
+
+func (k *interrupted) Write(fd poller.FD, p []byte) (int, error) {
+	if k.written = !k.written; k.written {
+		return 0, syscall.EINTR
+	}
+	return k.Kernel.Write(fd, p)
+}
+
+// One flight brings the end of the handshake and all that follows: no event of the
+// kernel tells of it again when the read was interrupted.
+func TestInterruptedCallsAreMadeAgain(t *testing.T) {
+	server, client := configs(identities["Ed25519"]())
+	r := newRig(t, options{config: tlstransport.Config{TLS: server}, kernel: func(k poller.Kernel) poller.Kernel { return &interrupted{Kernel: k} }})
+	r.client("client", func(_ *fakepoller.Peer, c *fakepoller.Conn) {
+		if _, err := session(c, client, pattern(3000)); err != nil {
+			t.Error(err)
+		}
+	})
+	r.finish(map[string]uint64{"listener.edge.ssl.handshake": 1})
 }

@@ -104,6 +104,7 @@ type options struct {
 	timeout time.Duration
 	limit   int
 	filter  pipeline.FilterFactory // nil: echo
+	kernel  func(poller.Kernel) poller.Kernel
 }
 
 func newRig(t *testing.T, o options) *rig {
@@ -118,7 +119,11 @@ func newRig(t *testing.T, o options) *rig {
 func listen(k *fakepoller.Worker, o options, failed func(error)) (*tlstransport.Factory, *pipeline.Listener, *pipeline.Loop) {
 	o.config.StatPrefix = "listener.edge."
 	factory := tlstransport.NewServer(o.config)
-	loop := pipeline.NewLoop(k)
+	kernel := poller.Kernel(k)
+	if o.kernel != nil {
+		kernel = o.kernel(k)
+	}
+	loop := pipeline.NewLoop(kernel)
 	fd, err := poller.ListenTCP(k, listenAddr, poller.ListenConfig{})
 	if err != nil {
 		panic(err)

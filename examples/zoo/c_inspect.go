@@ -1,0 +1,263 @@
+package main
+
+import (
+	"time"
+)
+
+// The scenarios of family C: sockets whose first bytes are looked at before they
+// are connections.
+
+// playHello lets two clients say where they want to go, and then send a line.
+func playHello(s stage, bug id) { inspect(s, newInspector(s, bug), "HELLO zoo\n", "GET\n") }
+
+// playLookups is playHello with a look at what inspections leave behind.
+func playLookups(s stage, bug id) {
+	h := newInspector(s, bug)
+	inspect(s, h, "HELLO zoo\n", "GET\n")
+	if h.lookups != 0 {
+		s.Errorf("counter: %d lookups were begun and not ended", h.lookups)
+	}
+}
+
+// playHandshakes is playHello with a look at what was done for nothing.
+func playHandshakes(s stage, bug id) {
+	h := newInspector(s, bug)
+	inspect(s, h, "HELLO zoo\n", "GET\n")
+	if h.wasted != 0 {
+		s.Errorf("wasted: %d handshakes were computed after the reset of their client was reported", h.wasted)
+	}
+}
+
+// playHalves lets the hello itself come in two writes.
+func playHalves(s stage, bug id) { inspect(s, newInspector(s, bug), "HELL", "O zoo\nGET\n") }
+
+// inspect sends the pieces a millisecond apart and wants to get to the zoo.
+func inspect(s stage, h *inspector, pieces ...string) {
+	h.start()
+	for _, name := range []string{"alice", "bob"} {
+		s.Client(name, func(p client) {
+			c, err := p.Dial()
+			if err != nil {
+				return
+			}
+			for i, piece := range pieces {
+				if i > 0 {
+					p.Sleep(time.Millisecond)
+				}
+				if _, err := c.Write([]byte(piece)); err != nil {
+					return
+				}
+			}
+			want := "zoo GET\n"
+			if h.goOn {
+				c.Read(make([]byte, 64)) // whatever the route
+				return
+			}
+			readOnTime(s, c, name, want)
+		})
+	}
+	s.Run()
+	if !h.goOn {
+		h.routed("zoo")
+	}
+}
+
+// readOnTime is read, but an inspection that timed out may end the stream.
+func readOnTime(s stage, c conn, who, want string) {
+	got := make([]byte, len(want))
+	n := 0
+	for n < len(want) {
+		k, err := c.Read(got[n:])
+		n += k
+		if err != nil {
+			break
+		}
+	}
+	if got := string(got[:n]); got != want[:n] {
+		s.Errorf("wrong bytes: %s got %q, want %q", who, got, want)
+	}
+}
+
+// playBanner lets the server speak first. A client that has waited for a second
+// gives up: it ends its direction and waits for the end.
+func playBanner(s stage, bug id) {
+	h := newInspector(s, bug)
+	h.banner, h.timeout = "220 zoo\n", 0
+	h.start()
+	impatient(s, h, func(c conn) {
+		c.CloseWrite()
+		c.SetReadDeadline(time.Time{})
+		for buffer := make([]byte, 64); ; {
+			if _, err := c.Read(buffer); err != nil {
+				return
+			}
+		}
+	})
+	s.Run()
+	h.routed("zoo")
+}
+
+// impatient sends half a hello, the rest once it has the banner, and does late if
+// there is none after a second.
+func impatient(s stage, h *inspector, late func(conn)) {
+	s.Client("alice", func(p client) {
+		c, err := p.Dial()
+		if err != nil {
+			return
+		}
+		c.Write([]byte("HELL"))
+		c.SetReadDeadline(p.After(time.Second))
+		banner := make([]byte, len(h.banner))
+		for n := 0; n < len(banner); {
+			k, err := c.Read(banner[n:])
+			if err != nil {
+				late(c)
+				return
+			}
+			n += k
+		}
+		c.SetReadDeadline(time.Time{})
+		c.Write([]byte("O zoo\nGET\n"))
+		read(s, c, "alice", "zoo GET\n")
+	})
+}
+
+// playKnock lets a client that sees no banner for a second knock with an empty line.
+func playKnock(s stage, bug id) {
+	h := newInspector(s, bug)
+	h.banner, h.timeout = "220 zoo\n", 0
+	h.start()
+	s.Client("alice", func(p client) {
+		c, err := p.Dial()
+		if err != nil {
+			return
+		}
+		c.SetReadDeadline(p.After(time.Second))
+		banner := make([]byte, len(h.banner))
+		if _, err := c.Read(banner[:1]); err != nil {
+			c.Write([]byte("\r\n"))
+		}
+		c.SetReadDeadline(time.Time{})
+		c.Write([]byte("HELLO zoo\nGET\n"))
+		for n := 0; n < 2; {
+			var b [1]byte
+			if _, err := c.Read(b[:]); err != nil {
+				if unhurt(s) {
+					s.Errorf("unanswered: alice got %v, want a route", err)
+				}
+				return
+			}
+			if b[0] == '\n' {
+				n++
+			}
+		}
+	})
+	s.Run()
+	h.routed("zoo")
+}
+
+// playOneShot lets a client say everything, end its direction and wait for the answer.
+func playOneShot(s stage, bug id) {
+	h := newInspector(s, bug)
+	h.timeout = 0
+	h.start()
+	s.Client("alice", func(p client) {
+		c, err := p.Dial()
+		if err != nil {
+			return
+		}
+		c.Write([]byte("HELLO zoo\nGET\n"))
+		p.Sleep(time.Millisecond)
+		c.CloseWrite()
+		read(s, c, "alice", "zoo GET\n")
+	})
+	s.Run()
+	h.routed("zoo")
+}
+
+// playNoTimeout has inspections without a timeout.
+func playNoTimeout(s stage, bug id) {
+	h := newInspector(s, bug)
+	h.timeout = 0
+	inspect(s, h, "HELLO zoo\n", "GET\n")
+}
+
+// playTooLong sends a hello without an end.
+func playTooLong(s stage, bug id) {
+	h := newInspector(s, bug)
+	h.timeout = 0
+	h.start()
+	s.Client("alice", func(p client) {
+		c, err := p.Dial()
+		if err != nil {
+			return
+		}
+		c.Write(make([]byte, 2*helloMax))
+		c.Read(make([]byte, 1)) // until it is refused
+	})
+	s.Run()
+	h.routed("zoo")
+}
+
+// playGoOn has inspections that go on without a route when they time out; the
+// connection needs 5 ms to reach its upstream, and does not read before.
+func playGoOn(s stage, bug id) {
+	h := newInspector(s, bug)
+	h.goOn, h.upstream = true, 5*time.Millisecond
+	inspect(s, h, "HELLO zoo\n", "GET\n")
+}
+
+// playGoOnAtOnce is playGoOn without the upstream.
+func playGoOnAtOnce(s stage, bug id) {
+	h := newInspector(s, bug)
+	h.goOn = true
+	inspect(s, h, "HELLO zoo\n", "GET\n")
+}
+
+// playSerial accepts a socket when the one before is inspected.
+func playSerial(s stage, bug id) {
+	h := newInspector(s, bug)
+	h.serial, h.timeout = true, 10*time.Second
+	inspect(s, h, "HELLO zoo\n", "GET\n")
+}
+
+// playStartTLS upgrades before the hello.
+func playStartTLS(s stage, bug id) {
+	h := newInspector(s, bug)
+	h.start()
+	s.Client("alice", func(p client) {
+		c, err := p.Dial()
+		if err != nil {
+			return
+		}
+		c.Write([]byte("STARTTLS\n"))
+		if _, err := c.Read(make([]byte, 3)); err == nil {
+			c.Write([]byte("HELLO zoo\nGET\n"))
+			c.Read(make([]byte, 64))
+		}
+	})
+	s.Run()
+	h.routed("zoo")
+}
+
+// playIdlePayload says where to go, and sends its line when it likes: only the
+// hello has a deadline.
+func playIdlePayload(s stage, bug id) {
+	h := newInspector(s, bug)
+	h.start()
+	s.Client("alice", func(p client) {
+		c, err := p.Dial()
+		if err != nil {
+			return
+		}
+		c.Write([]byte("HELLO zoo\n"))
+		p.Sleep(time.Millisecond)
+		c.Write([]byte("GET\n"))
+		got := make([]byte, 8)
+		if n, err := c.Read(got); err != nil && len(h.routes) > 0 && unhurt(s) {
+			s.Errorf("unanswered: alice got %q and %v, want a line", got[:n], err)
+		}
+	})
+	s.Run()
+	h.routed("zoo")
+}

@@ -1,0 +1,51 @@
+package main
+
+// workers are the bugs that take two workers.
+var workers = []entry{
+	{id: "A10", what: "an update of the poller that names a descriptor runs after another worker has closed it",
+		links: []string{"https://github.com/haproxy/haproxy/commit/237e6a0d6"},
+		class: "use after close", deviations: 1, play: playMigrate},
+	{id: "A14", what: "a listener is stopped by one worker inside the accept loop of another",
+		links: []string{"https://github.com/haproxy/haproxy/commit/fed93d367", "https://github.com/haproxy/haproxy/commit/d16a9dfed"},
+		class: "use after close", deviations: 1, play: playStop},
+	{id: "B3", what: "a socket that is bound and does not listen is polled as a listener",
+		links: []string{"https://github.com/envoyproxy/envoy/issues/14784"},
+		class: "spin", deviations: 1, play: playBind},
+	{id: "B6", what: "a connection is handed to a worker whose listener is removed before it gets there",
+		links: []string{"https://github.com/envoyproxy/envoy/pull/8422"},
+		class: "counter", deviations: 1, play: playHandOver},
+	{id: "B13", what: "one worker resumes polling of a listener that another has just paused",
+		links: []string{"https://github.com/haproxy/haproxy/commit/4c044e274", "https://github.com/haproxy/haproxy/issues/358"},
+		class: "spin", deviations: 2, play: playPause},
+	{id: "D31", what: "a hang-up is left to a handler that has looked for it already",
+		links: []string{"https://github.com/cloudwego/netpoll/pull/304"},
+		class: "leak", deviations: 1, play: playHandler},
+}
+
+// relays are the bugs between a client and an upstream.
+var relays = []entry{
+	{id: "D1", what: "a side that is not read sees the end of its stream before the bytes in front, and is closed",
+		links: []string{"https://github.com/envoyproxy/envoy/pull/1691", "https://github.com/envoyproxy/envoy/issues/1679"},
+		class: "unanswered", deviations: 1, play: playChunks},
+	{id: "D3", what: "an error is reported although an answer was received before it",
+		links: []string{"https://github.com/haproxy/haproxy/commit/dfefebcd7"},
+		class: "answer lost", deviations: 1, play: playTrailer},
+	{id: "D11", what: "a callback closes the connection in Connected, and the next is told Connected all the same",
+		links: []string{"https://github.com/envoyproxy/envoy/pull/20469", "https://github.com/envoyproxy/envoy/issues/20438"},
+		class: "use after close", deviations: 1, play: playGivesUp},
+	{id: "D18", what: "a client that has ended its direction is taken for one that is gone",
+		links: []string{"https://github.com/envoyproxy/envoy/issues/17160", "https://github.com/envoyproxy/envoy/issues/2066", "https://github.com/envoyproxy/envoy/issues/2067"},
+		class: "unanswered", deviations: 1, play: playRequestEnds},
+	{id: "D20", what: "the end of a stream stays enabled while full buffers keep everybody from reading it",
+		links: []string{"https://github.com/haproxy/haproxy/commit/4cabfc18a"},
+		class: "spin", deviations: 1, play: playChunks},
+	{id: "D22", what: "a hang-up after our own shutdown is taken for an error",
+		links: []string{"https://github.com/haproxy/haproxy/commit/2aaeee34d"},
+		class: "unanswered", deviations: 1, play: playWholeRequest},
+	{id: "D27", what: "what was ready during the handshake is forgotten at its end",
+		links: []string{"https://github.com/nginx/nginx/commit/15769c391"},
+		class: "leak", deviations: 1, play: playUpstreamFirst},
+	{id: "L4", what: "a reset is not noticed while reading is disabled",
+		links: []string{"https://github.com/envoyproxy/envoy/blob/main/source/common/network/connection_impl.cc"},
+		class: "held", deviations: 2, play: playChunks},
+}

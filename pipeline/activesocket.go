@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"net/netip"
 	"syscall"
 
 	"edgewise.test/poller"
@@ -25,6 +24,8 @@ type activeSocket struct {
 	callbacks []filterCallbacks // one for each filter
 	timer     *Timer            // listener_filters_timeout
 
+	global       *Limit // that has a unit for the socket
+	handOff      bool   // a restored local address may choose another listener
 	registration Registration
 	position     int  // of the filter that holds the chain
 	offered      int  // how many of the peeked bytes it has been given
@@ -46,11 +47,13 @@ const (
 	endError
 	endTimeout
 	endRemoved
+	endHandedOff
 )
 
 var socketEndNotes = [...]string{
 	endConnected: "inspected", endRejected: "rejected by listener filter", endRemoteClose: "closed by peer in listener filters",
 	endError: "failed in listener filters", endTimeout: "listener filters timed out", endRemoved: "removed with listener",
+	endHandedOff: "handed to the listener of its original destination",
 }
 
 func (s *activeSocket) node() *links[activeSocket] { return &s.links }
@@ -73,12 +76,14 @@ func (l *Listener) takeSocket() *activeSocket {
 }
 
 // start begins a life with fd. The timeout counts from the first wait, as Envoy's.
-func (s *activeSocket) start(fd poller.FD, remote netip.AddrPort) {
-	l := s.listener
+func (s *activeSocket) start(accepted acceptedSocket) {
+	l, fd := s.listener, accepted.fd
 	l.stats.PreCxTotal++
 	l.stats.PreCxActive++
 	s.socket.fd = fd
-	s.socket.info = ConnectionInfo{kernel: l.kernel, fd: fd, local: l.address, remote: remote}
+	s.socket.info = accepted.info
+	s.socket.info.kernel, s.socket.info.fd = l.kernel, fd
+	s.global, s.handOff = accepted.global, accepted.handOff
 	s.buffer.reset(l.kernel, fd)
 	s.position = -1
 	s.looked, s.peerEnded, s.continued, s.ended = false, false, false, false
@@ -268,6 +273,12 @@ func (s *activeSocket) finish(end socketEnd) {
 	}
 	s.ended = true
 	l := s.listener
+	var target *Listener
+	if end == endConnected {
+		if target = s.originalListener(); target != nil {
+			end = endHandedOff
+		}
+	}
 	s.timer.Disable()
 	unlink(&l.sockets, s)
 	l.note(s.socket.fd, socketEndNotes[end])
@@ -277,7 +288,10 @@ func (s *activeSocket) finish(end socketEnd) {
 		l.stats.PreCxConnected++
 		fd, r := s.socket.fd, s.registration
 		s.socket.fd, s.registration = -1, Registration{}
-		l.newConnection(fd, s.socket.info, r)
+		l.newConnection(fd, s.socket.info, s.global, r)
+	case endHandedOff:
+		l.stats.PreCxHandedOff++
+		s.handTo(target)
 	case endRejected:
 		l.stats.FilterReject++
 	case endRemoteClose:
@@ -287,14 +301,41 @@ func (s *activeSocket) finish(end socketEnd) {
 	case endRemoved:
 		l.stats.PreCxRemoved++
 	}
-	if end != endConnected && end != endRejected {
+	if end != endConnected && end != endRejected && end != endHandedOff {
 		s.filters[s.position].OnClose()
 	}
 	s.close()
+	if end != endConnected {
+		l.release()
+		s.global.Release()
+	}
 	l.checkDrained()
 	if !s.running {
 		s.release()
 	}
+}
+
+// originalListener is who gets the socket instead of us, nil if nobody.
+func (s *activeSocket) originalListener() *Listener {
+	l := s.listener
+	if !s.handOff || l.manager == nil || !s.socket.info.LocalAddressRestored() {
+		return nil
+	}
+	if target := l.manager.listenerFor(s.socket.info.local); target != l {
+		return target
+	}
+	return nil
+}
+
+// handTo gives the socket to target, with what is known about it and its global
+// unit. It is handed on once only.
+func (s *activeSocket) handTo(target *Listener) {
+	s.registration.Unregister()
+	accepted := acceptedSocket{fd: s.socket.fd, info: s.socket.info, global: s.global}
+	s.socket.fd, s.registration, s.global = -1, Registration{}, nil
+	s.socket.info = ConnectionInfo{}
+	target.stats.CxHandedIn++
+	target.admit(accepted)
 }
 
 // close closes the descriptor if we still have it.
@@ -319,6 +360,7 @@ func (s *activeSocket) leave() {
 
 func (s *activeSocket) release() {
 	s.socket.info = ConnectionInfo{}
+	s.global = nil
 	if l := s.listener; len(l.pool) < maxPooledSockets {
 		l.pool = append(l.pool, s)
 	}

@@ -46,10 +46,34 @@ type ListenerConfig struct {
 	// 0 means [DefaultMaxConnectionsToAcceptPerSocketEvent].
 	MaxConnectionsToAcceptPerSocketEvent int
 
+	// MaxConnectionsToAcceptOnDrain is how many connections [Listener.Drain]
+	// takes out of the queue of the listening socket before it closes it: for
+	// their clients they are established. 0 means none, as in Envoy.
+	MaxConnectionsToAcceptOnDrain int
+
 	// ConnectionLimit bounds the sockets and connections that this listener has
 	// at one time; what is above is accepted and closed. 0 means no limit. It
-	// is per worker.
+	// is per worker, unless the listener belongs to a [ListenerManager].
 	ConnectionLimit int
+
+	// GlobalConnectionLimit bounds the sockets and connections of all listeners
+	// that have it in their config. nil means no limit.
+	GlobalConnectionLimit *Limit
+
+	// IgnoreGlobalConnLimit takes the listener out of GlobalConnectionLimit.
+	IgnoreGlobalConnLimit bool
+
+	// Overload closes a part of what is accepted. nil means none.
+	Overload *Overload
+
+	// BypassOverloadManager makes Overload and
+	// [ListenerManager.DisableListeners] not apply.
+	BypassOverloadManager bool
+
+	// UseOriginalDst hands a socket whose local address a listener filter has
+	// restored to the listener of that address on the same worker, if the
+	// [ListenerManager] has one.
+	UseOriginalDst bool
 
 	// PerConnectionBufferLimitBytes is the high watermark of the read and the
 	// write buffer of each connection. 0 means
@@ -61,6 +85,11 @@ type ListenerConfig struct {
 type FilterChain struct {
 	// Name is for people; it need not be unique.
 	Name string
+
+	// Revision tells versions of a chain apart. A chain of an in-place update
+	// with the name, match and revision of one that is there is the same chain:
+	// its connections go on.
+	Revision string
 
 	// FilterChainMatch says which connections it is for. The zero value matches
 	// everything that no other chain is more specific about.

@@ -50,7 +50,10 @@ type Connection struct {
 	links        links[Connection]
 	loop         *Loop
 	kernel       poller.Kernel
-	listener     *Listener // nil: a client connection
+	listener     *Listener   // nil: a client connection
+	group        *chainGroup // of listener
+	global       *Limit      // that has a unit for the connection
+	created      time.Duration
 	fd           poller.FD // -1: none
 	registration Registration
 	info         ConnectionInfo

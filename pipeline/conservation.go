@@ -16,14 +16,21 @@ type law struct {
 var laws = []law{{
 	name:   "each accepted socket is refused or inspected",
 	marker: "downstream_cx_accepted",
-	left:   []string{"downstream_cx_accepted"},
-	right:  []string{"downstream_cx_overflow", "downstream_pre_cx_total"},
+	left:   []string{"downstream_cx_accepted", "downstream_cx_handed_in", "downstream_cx_taken_over"},
+	right: []string{
+		"downstream_global_cx_overflow", "downstream_cx_overload_reject", "downstream_cx_overflow", "downstream_cx_rebalanced", "downstream_pre_cx_total",
+	},
+}, {
+	name:   "each socket that went to another worker got there, or its listener was gone",
+	marker: "downstream_cx_rebalance_in_flight",
+	left:   []string{"downstream_cx_rebalanced"},
+	right:  []string{"downstream_cx_taken_over", "downstream_cx_rebalance_dropped", "downstream_cx_rebalance_in_flight"},
 }, {
 	name:   "each inspected socket ends in one way",
 	marker: "downstream_pre_cx_total",
 	left:   []string{"downstream_pre_cx_total", "downstream_pre_cx_timeout_continued"},
 	right: []string{
-		"downstream_pre_cx_active", "downstream_pre_cx_connected", "downstream_pre_cx_timeout", "downstream_pre_cx_removed",
+		"downstream_pre_cx_active", "downstream_pre_cx_connected", "downstream_pre_cx_timeout", "downstream_pre_cx_handed_off", "downstream_pre_cx_removed",
 		"downstream_listener_filter_reject", "downstream_listener_filter_remote_close", "downstream_listener_filter_error",
 	},
 }, {
@@ -44,11 +51,12 @@ var laws = []law{{
 }}
 
 // gauges end at 0.
-var gauges = []string{"downstream_pre_cx_active", "downstream_cx_active", "upstream_cx_active"}
+var gauges = []string{"downstream_pre_cx_active", "downstream_cx_active", "upstream_cx_active", "downstream_cx_rebalance_in_flight"}
 
 // CheckConservation returns an error that names the first law of counting which s
 // breaks, with the numbers. The laws hold between any two callbacks of a loop, for
-// each listener and cluster and for sums over workers.
+// each listener and cluster and for sums over workers; those about sockets that go
+// from worker to worker only for the sum over all, taken while no worker runs.
 func CheckConservation(s Snapshot) error {
 	for _, l := range laws {
 		for _, stat := range s {

@@ -3,16 +3,9 @@ package pipeline
 import (
 	"fmt"
 	"net/netip"
-	"syscall"
 	"time"
 
 	"edgewise.test/poller"
-)
-
-// The pause after an accept error that will not go away by trying again at once.
-const (
-	minAcceptBackoff = 5 * time.Millisecond
-	maxAcceptBackoff = time.Second
 )
 
 // Listener accepts from one listening socket on one loop, and owns what comes of
@@ -21,16 +14,27 @@ type Listener struct {
 	loop    *Loop
 	kernel  poller.Kernel
 	notes   poller.Annotator // nil: nobody reads them
-	fd      poller.FD        // -1 once stopped
+	fd      poller.FD        // -1: none, or stopped
+	shared  *sharedSocket    // nil: fd is this listener's alone
 	address netip.AddrPort
 	config  ListenerConfig // defaults filled in
 	matcher *chainMatcher
-	stats   ListenerStats
+	limit   *Limit
+
+	stats            ListenerStats
+	acceptedPerEvent Histogram
+	cxLength         Histogram // in milliseconds
+
+	manager  *managedWorker // nil: nobody's
+	tag      uint64         // in manager
+	balancer *balancer      // nil: keep what is accepted
+	target   int            // in balancer
 
 	registration Registration
 	batch        int    // accept calls at the last event
 	batchTurn    uint64 // the iteration of that event
 	disabled     bool
+	stopped      bool
 	backoff      time.Duration // the last pause; 0: the last accept was good
 	retry        *Timer        // enabled: accepting is paused
 
@@ -50,16 +54,28 @@ func NewListener(loop *Loop, fd poller.FD, cfg *ListenerConfig) (*Listener, erro
 	if err != nil {
 		return nil, fmt.Errorf("listener fd %d: local address: %w", fd, err)
 	}
+	l, err := newListener(loop, fd, address, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if l.registration, err = loop.Register(fd, poller.In, (*acceptor)(l)); err != nil {
+		return nil, fmt.Errorf("listener %v: register: %w", address, err)
+	}
+	return l, nil
+}
+
+// newListener returns a listener that does not accept yet.
+func newListener(loop *Loop, fd poller.FD, address netip.AddrPort, cfg *ListenerConfig) (*Listener, error) {
 	matcher, err := newChainMatcher(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("listener %v: %w", address, err)
 	}
 	l := &Listener{loop: loop, kernel: loop.kernel, fd: fd, address: address, config: cfg.withDefaults(address), matcher: matcher}
+	if limit := l.config.ConnectionLimit; limit > 0 {
+		l.limit = NewLimit(limit)
+	}
 	l.notes, _ = loop.kernel.(poller.Annotator)
 	l.retry = loop.NewTimer(l.arm)
-	if l.registration, err = loop.Register(fd, poller.In, (*acceptor)(l)); err != nil {
-		return nil, fmt.Errorf("listener %v: register: %w", address, err)
-	}
 	return l, nil
 }
 
@@ -71,6 +87,13 @@ func (l *Listener) Stats() *ListenerStats { return &l.stats }
 
 // Snapshot is a copy of the counters, by name.
 func (l *Listener) Snapshot() Snapshot { return l.stats.Snapshot(l.config.StatPrefix) }
+
+// Histograms are copies of connections_accepted_per_socket_event and
+// downstream_cx_length_ms.
+func (l *Listener) Histograms() []NamedHistogram {
+	p := "listener." + l.config.StatPrefix + "."
+	return []NamedHistogram{{p + "connections_accepted_per_socket_event", l.acceptedPerEvent}, {p + "downstream_cx_length_ms", l.cxLength}}
+}
 
 // Disable stops accepting until Enable. The kernel goes on queueing connections.
 func (l *Listener) Disable() {
@@ -89,20 +112,24 @@ func (l *Listener) Enable() {
 // Stop stops accepting for good and closes the listening socket, which resets
 // connections in its queue. What was accepted goes on.
 func (l *Listener) Stop() {
+	l.stopped = true
+	l.retry.Disable()
+	l.disarm()
 	if l.fd < 0 {
 		return
 	}
-	l.retry.Disable()
-	l.disarm()
 	fd := l.fd
 	l.fd = -1
-	l.kernel.Close(fd)
+	if l.shared.leave() {
+		l.kernel.Close(fd)
+	}
 }
 
-// Drain stops, and waits for what was accepted to end. When deadline has passed
+// Drain accepts what is in the queue, as far as the config says, stops, and waits for what was accepted to end. When deadline has passed
 // the rest is closed. done, if not nil, is called once after that, never inside
 // Drain. A second Drain replaces deadline and done of the first.
 func (l *Listener) Drain(deadline time.Duration, done func()) {
+	l.acceptQueued()
 	l.Stop()
 	if l.drained != nil {
 		l.drained.Cancel()
@@ -122,86 +149,6 @@ func (l *Listener) Drain(deadline time.Duration, done func()) {
 func (l *Listener) Close() {
 	l.Stop()
 	l.closeAccepted()
-}
-
-// acceptor keeps OnFileEvent out of the methods of Listener.
-type acceptor Listener
-
-// OnFileEvent accepts a few connections and gives each its first turn at once: its
-// bytes are often there already, and the cache is warm. The listening socket is
-// level-triggered, so what is left in the queue is told again.
-func (a *acceptor) OnFileEvent(poller.Events) {
-	l := (*Listener)(a)
-	for range l.nextBatch() {
-		fd, remote, err := l.kernel.Accept(l.fd)
-		switch {
-		case err == nil:
-			l.backoff = 0
-			l.onAccept(fd, remote)
-		case !l.retryAccept(err):
-			return
-		}
-		if !l.registration.Valid() {
-			return // a filter has stopped, disabled or closed the listener
-		}
-	}
-}
-
-// nextBatch is how often to accept at this event: once, and twice as often as
-// before for as long as events come without a break. At low load an accept that
-// finds nothing would be the most expensive call of a connection; in a burst it is
-// one of many.
-func (l *Listener) nextBatch() int {
-	turn := l.loop.stats.Turns
-	if l.batch > 0 && turn == l.batchTurn+1 {
-		l.batch = min(2*l.batch, l.config.MaxConnectionsToAcceptPerSocketEvent)
-	} else {
-		l.batch = 1
-	}
-	l.batchTurn = turn
-	return l.batch
-}
-
-func (l *Listener) onAccept(fd poller.FD, remote netip.AddrPort) {
-	l.stats.Accepted++
-	if limit := l.config.ConnectionLimit; limit > 0 && l.stats.PreCxActive+l.stats.CxActive >= uint64(limit) {
-		l.stats.CxOverflow++
-		l.kernel.Close(fd)
-		return
-	}
-	l.note(fd, "accepted")
-	l.takeSocket().start(fd, remote)
-}
-
-// retryAccept says whether to call accept again after err. Envoy ends the loop
-// without a counter at any error; level triggering then spins the worker for as
-// long as descriptors are short (envoy #980) or the socket does not listen (#14784).
-func (l *Listener) retryAccept(err error) bool {
-	switch err {
-	case syscall.EAGAIN:
-		l.batch = 0
-		return false
-	case syscall.EINTR, syscall.ECONNABORTED, syscall.EPROTO, syscall.ENETDOWN, syscall.ENOPROTOOPT,
-		syscall.EHOSTUNREACH, syscall.EOPNOTSUPP, syscall.ENETUNREACH, syscall.EPERM, syscall.ECONNRESET, syscall.ETIMEDOUT:
-		// accept(2): errors of the new connection, "treat them like EAGAIN by retrying".
-		l.stats.AcceptRetry++
-		return true
-	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
-		l.stats.AcceptResource++
-	default:
-		l.stats.AcceptError++
-	}
-	l.pause()
-	return false
-}
-
-// pause takes the socket out of the poller for a while. An empty mask would not
-// do: HUP of a socket that does not listen is reported with any mask.
-func (l *Listener) pause() {
-	l.disarm()
-	l.backoff = min(max(2*l.backoff, minAcceptBackoff), maxAcceptBackoff)
-	l.retry.Enable(l.backoff)
-	l.note(l.fd, "accept paused")
 }
 
 func (l *Listener) disarm() {

@@ -163,7 +163,7 @@ func TestDisableDuringAcceptPauseOutlivesThePause(t *testing.T) {
 		l := e.listen(echoConfig())
 		e.kernel.accept = []error{syscall.EMFILE}
 		e.dial(l.Address())
-		e.turns()
+		e.until("paused", func() bool { return l.Stats().AcceptResource == 1 })
 		l.Disable()
 		for end := e.kernel.Now() + 20*time.Millisecond; e.kernel.Now() < end; {
 			e.must(e.loop.Turn(20 * time.Millisecond))

@@ -20,6 +20,7 @@ import (
 type chainMatcher struct {
 	root     matchNode  // nil: no filter chains
 	fallback *matchLeaf // nil: no default filter chain
+	leaves   []*matchLeaf
 }
 
 // matchNode is a level of the tree, or a leaf.
@@ -34,13 +35,16 @@ func newChainMatcher(cfg *ListenerConfig) (*chainMatcher, error) {
 	m := &chainMatcher{}
 	if cfg.DefaultFilterChain != nil {
 		m.fallback = newMatchLeaf(-1, cfg.DefaultFilterChain)
+		m.leaves = append(m.leaves, m.fallback)
 	}
 	candidates := make([]*matchCandidate, len(cfg.FilterChains))
 	for i := range cfg.FilterChains {
 		if err := cfg.FilterChains[i].FilterChainMatch.validate(); err != nil {
 			return nil, fmt.Errorf("filter_chains[%d].filter_chain_match%w", i, err)
 		}
-		candidates[i] = &matchCandidate{leaf: newMatchLeaf(i, &cfg.FilterChains[i])}
+		leaf := newMatchLeaf(i, &cfg.FilterChains[i])
+		m.leaves = append(m.leaves, leaf)
+		candidates[i] = &matchCandidate{leaf: leaf}
 	}
 	var err error
 	if len(candidates) > 0 {
@@ -64,11 +68,12 @@ func (m *chainMatcher) find(info *ConnectionInfo) *matchLeaf {
 type matchLeaf struct {
 	index int // in the configuration, for messages; -1 is the default chain
 	chain *FilterChain
+	group *chainGroup
 	note  string // the annotation of a connection that got here
 }
 
 func newMatchLeaf(index int, chain *FilterChain) *matchLeaf {
-	return &matchLeaf{index, chain, "matched " + chain.Name}
+	return &matchLeaf{index, chain, &chainGroup{}, "matched " + chain.Name}
 }
 
 func (l *matchLeaf) next(*ConnectionInfo) matchNode { return l }

@@ -4,15 +4,20 @@ package pipeline
 // goes on after the call. Any goroutine may call it. A func that is posted to a
 // loop which does not turn any more is never called.
 func (l *Loop) Post(f func()) {
-	q := &l.posted
-	q.mu.Lock()
-	first := len(q.funcs) == 0
-	q.funcs = append(q.funcs, f)
-	q.pending.Store(true)
-	q.mu.Unlock()
-	if first {
+	if l.enqueue(f) {
 		l.kernel.Wake() // later ones find the wake-up on its way
 	}
+}
+
+// enqueue is Post without the wake-up. It says whether there has to be one.
+func (l *Loop) enqueue(f func()) (first bool) {
+	q := &l.posted
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	first = len(q.funcs) == 0
+	q.funcs = append(q.funcs, f)
+	q.pending.Store(true)
+	return first
 }
 
 // runPosts runs what is posted now as one group; posts of the group make another.

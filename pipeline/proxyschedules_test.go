@@ -20,7 +20,7 @@ import (
 func TestProxyDeliversWhateverDirectionEndsFirst(t *testing.T) {
 	request := bytes.Repeat([]byte("request."), 1<<9)
 	proptest.Config{
-		Schedules: 10_000,
+		Schedules: 3_000,
 		World:     fakepoller.Config{SndBuf: 512, RcvBuf: 512},
 		Scenario: func(w *proptest.World) {
 			k := w.NewWorker()

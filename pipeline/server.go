@@ -1,11 +1,15 @@
 package pipeline
 
-import "edgewise.test/poller"
+import (
+	"time"
+
+	"edgewise.test/poller"
+)
 
 // newConnection makes a connection of an inspected socket, whose descriptor it
 // takes over, with its registration if there is one (Envoy
 // active_stream_listener_base.cc newConnection).
-func (l *Listener) newConnection(fd poller.FD, info ConnectionInfo, r Registration) {
+func (l *Listener) newConnection(fd poller.FD, info ConnectionInfo, global *Limit, r Registration) {
 	if info.transportProtocol == "" {
 		info.transportProtocol = TransportProtocolRawBuffer
 	}
@@ -15,6 +19,8 @@ func (l *Listener) newConnection(fd poller.FD, info ConnectionInfo, r Registrati
 		l.note(fd, "no filter chain match")
 		r.Unregister()
 		l.kernel.Close(fd)
+		l.release()
+		global.Release()
 		return
 	}
 	chain := leaf.chain
@@ -22,7 +28,8 @@ func (l *Listener) newConnection(fd poller.FD, info ConnectionInfo, r Registrati
 	l.stats.CxActive++
 	l.note(fd, leaf.note)
 	info.filterChain = chain.Name
-	c := &Connection{listener: l, fd: fd, info: info}
+	leaf.group.active++
+	c := &Connection{listener: l, group: leaf.group, global: global, created: l.loop.now, fd: fd, info: info}
 	c.init(l.loop, chain.TransportSocket, l.config.PerConnectionBufferLimitBytes)
 	push(&l.connections, c)
 	if !c.register(r) {
@@ -72,6 +79,10 @@ func (l *Listener) onConnectionClosed(c *Connection) {
 	unlink(&l.connections, c)
 	l.stats.CxActive--
 	l.stats.CxDestroy++
+	l.cxLength.Record(float64(l.loop.now-c.created) / float64(time.Millisecond))
+	l.release()
+	c.global.Release()
+	c.group.leave()
 	l.checkDrained()
 }
 

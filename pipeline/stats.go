@@ -15,13 +15,20 @@ type ListenerStats struct {
 	AcceptRetry    uint64 // + downstream_accept_retry: accept errors that concern one connection
 	AcceptResource uint64 // + downstream_accept_resource: out of descriptors or memory; accepting paused
 	AcceptError    uint64 // + downstream_accept_error: any other error; accepting paused
-	CxOverflow     uint64 // downstream_cx_overflow: closed over the connection limit
+
+	GlobalCxOverflow uint64 // downstream_global_cx_overflow: closed over the global connection limit
+	CxOverloadReject uint64 // downstream_cx_overload_reject: closed for the overload manager
+	CxOverflow       uint64 // downstream_cx_overflow: closed over the connection limit
+	CxHandedIn       uint64 // + downstream_cx_handed_in: sockets from the listener that accepted them
+	CxRebalanced     uint64 // + downstream_cx_rebalanced: sockets that went to another worker
+	CxTakenOver      uint64 // + downstream_cx_taken_over: sockets that came from another worker
 
 	PreCxTotal            uint64 // + downstream_pre_cx_total: sockets that started the listener filters
 	PreCxActive           uint64 // downstream_pre_cx_active, a gauge: sockets in listener filters
 	PreCxConnected        uint64 // + downstream_pre_cx_connected: sockets that left them to become a connection
 	PreCxTimeout          uint64 // downstream_pre_cx_timeout: sockets that took too long
 	PreCxTimeoutContinued uint64 // + downstream_pre_cx_timeout_continued: of these, connected all the same
+	PreCxHandedOff        uint64 // + downstream_pre_cx_handed_off: sockets that another listener got
 	PreCxRemoved          uint64 // + downstream_pre_cx_removed: sockets closed with the listener
 	FilterReject          uint64 // + downstream_listener_filter_reject: sockets that a filter refused
 	FilterRemoteClose     uint64 // downstream_listener_filter_remote_close: the peer ended the stream
@@ -43,12 +50,18 @@ func (s *ListenerStats) Snapshot(prefix string) Snapshot {
 		Stat{p + "downstream_accept_retry", s.AcceptRetry},
 		Stat{p + "downstream_accept_resource", s.AcceptResource},
 		Stat{p + "downstream_accept_error", s.AcceptError},
+		Stat{p + "downstream_global_cx_overflow", s.GlobalCxOverflow},
+		Stat{p + "downstream_cx_overload_reject", s.CxOverloadReject},
 		Stat{p + "downstream_cx_overflow", s.CxOverflow},
+		Stat{p + "downstream_cx_handed_in", s.CxHandedIn},
+		Stat{p + "downstream_cx_rebalanced", s.CxRebalanced},
+		Stat{p + "downstream_cx_taken_over", s.CxTakenOver},
 		Stat{p + "downstream_pre_cx_total", s.PreCxTotal},
 		Stat{p + "downstream_pre_cx_active", s.PreCxActive},
 		Stat{p + "downstream_pre_cx_connected", s.PreCxConnected},
 		Stat{p + "downstream_pre_cx_timeout", s.PreCxTimeout},
 		Stat{p + "downstream_pre_cx_timeout_continued", s.PreCxTimeoutContinued},
+		Stat{p + "downstream_pre_cx_handed_off", s.PreCxHandedOff},
 		Stat{p + "downstream_pre_cx_removed", s.PreCxRemoved},
 		Stat{p + "downstream_listener_filter_reject", s.FilterReject},
 		Stat{p + "downstream_listener_filter_remote_close", s.FilterRemoteClose},

@@ -1,5 +1,7 @@
 package faults
 
+import "slices"
+
 // Profile says how a seed deviates.
 type Profile struct {
 	// Hostile lets operations take part that break Linux's contract.
@@ -111,4 +113,25 @@ func (s *bytesSource) Choose(p Point, n int) int {
 		return 0
 	}
 	return s.alts[(b-1)%len(s.alts)]
+}
+
+// Input returns the data with which [Bytes] makes these choices, as far as their
+// outcomes are among [Op.Alternatives].
+func Input(choices []Choice) []byte {
+	var data []byte
+	var alts []int
+	for _, c := range choices {
+		b := 0
+		if c.Outcome != 0 {
+			alts = c.Point.Op.Alternatives(alts[:0], c.N)
+			if i := slices.Index(alts, c.Outcome); i >= 0 && i < 255 {
+				b = i + 1
+			}
+		}
+		data = append(data, byte(b))
+	}
+	for len(data) > 0 && data[len(data)-1] == 0 {
+		data = data[:len(data)-1]
+	}
+	return data
 }

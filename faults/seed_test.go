@@ -244,3 +244,21 @@ func TestBytesLeaveTheDataAlone(t *testing.T) {
 		t.Errorf("data: got %v, want it untouched", data)
 	}
 }
+
+func TestInputMakesTheSameChoices(t *testing.T) {
+	points := []Choice{
+		{Point: Point{"conn 1", Segment, 1}, N: 60}, {Point: Point{"conn 1", Delay, 1}, N: MaxTime + 1}, {Point: Point{"listener 1", Accept, 1}, N: 8},
+		{Point: Point{"worker 1", Wake, 1}, N: MaxTime + 1}, {Point: Point{"conn 1", Reset, 1}, N: 3},
+	}
+	for _, outcomes := range [][]int{{0, 0, 0, 0, 0}, {59, 0, 0, 0, 2}, {1, 200, 7, 15_001, 0}} {
+		for i := range points {
+			points[i].Outcome = outcomes[i]
+		}
+		source := Bytes(Input(points))
+		for i, c := range points {
+			if got := source.Choose(c.Point, c.N); got != outcomes[i] {
+				t.Errorf("%v: choice %d: got %d, want %d", outcomes, i, got, outcomes[i])
+			}
+		}
+	}
+}

@@ -68,7 +68,7 @@ func check(t testing.TB, c Config, pkg string) {
 		}
 		c.Shard, c.Shards = shard, shards
 	}
-	dir := filepath.Join("testdata", "edgewise", filepath.FromSlash(safeName(t.Name())))
+	dir := planFolder(t.Name())
 	files, _ := filepath.Glob(filepath.Join(dir, "*.plan"))
 	sort.Strings(files)
 	for _, file := range files {
@@ -153,6 +153,11 @@ func (f *Failure) Document() string {
 	first := &plan.Deviations[0]
 	first.Notes = append(notes, first.Notes...)
 	return plan.String()
+}
+
+// planFolder is where the plans of a test are kept.
+func planFolder(test string) string {
+	return filepath.Join("testdata", "edgewise", filepath.FromSlash(safeName(test)))
 }
 
 // safeName keeps a test's name inside its folder.

@@ -1,6 +1,8 @@
 package proptest
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"edgewise.test/faults"
@@ -18,7 +20,8 @@ func Rapid(t *rapid.T, scenario func(*World)) {
 		panic(source.panicked)
 	}
 	if o.failure != nil {
-		t.Fatalf("%s", c.replay(recorder.Plan()).Report())
+		plan := recorder.Plan()
+		t.Fatalf("%s", c.replay(plan).Report("plan:", plan.String()))
 	}
 }
 
@@ -51,12 +54,17 @@ func (s *rapidSource) Choose(p faults.Point, n int) (outcome int) {
 }
 
 // Fuzz is the body of a fuzz target: each input byte is one choice, and when
-// they are used up everything is calm, so that every input is a schedule.
+// they are used up everything is calm, so that every input is a schedule. The
+// plans in testdata/edgewise/<target> are part of the corpus; a crasher prints
+// the plan that it stands for.
 func Fuzz(f *testing.F, scenario func(*World)) {
 	pkg := callerPackage()
+	c := Config{Scenario: scenario}
 	f.Add([]byte{})
+	for _, data := range c.planInputs(planFolder(f.Name())) {
+		f.Add(data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c := Config{Scenario: scenario}
 		recorder := faults.Recorder{Source: faults.Bytes(data)}
 		if o := c.execute(&recorder, false); o.failure != nil {
 			sh := &shrinker{Config: &c, class: o.failure.class}
@@ -64,4 +72,24 @@ func Fuzz(f *testing.F, scenario func(*World)) {
 			t.Fatalf("%s", failure.Report("package: "+pkg, "plan:", failure.Plan.String()))
 		}
 	})
+}
+
+// planInputs turns the plans in a folder into inputs of a fuzz target.
+func (c *Config) planInputs(folder string) [][]byte {
+	var inputs [][]byte
+	files, _ := filepath.Glob(filepath.Join(folder, "*.plan"))
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		plan, err := faults.Parse(string(text))
+		if err != nil {
+			continue // Check is where a bad file is reported
+		}
+		recorder := faults.Recorder{Source: plan.Source()}
+		c.execute(&recorder, false)
+		inputs = append(inputs, faults.Input(recorder.Choices))
+	}
+	return inputs
 }

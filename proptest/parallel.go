@@ -30,11 +30,11 @@ type piece struct {
 const wave = 64
 
 // each runs tasks until next has no more, one has found something, or more, asked
-// after each piece, says that it is enough.
-func (s *search) each(next func() (task, bool), more func() bool) *found {
+// before each piece is counted, says that it is enough. It returns how many were.
+func (s *search) each(next func() (task, bool), more func() bool) (found *found, counted int) {
 	tasks := make([]task, 0, wave)
 	pieces := make([]piece, wave)
-	for {
+	for more() {
 		tasks = tasks[:0]
 		for len(tasks) < wave {
 			t, ok := next()
@@ -48,22 +48,24 @@ func (s *search) each(next func() (task, bool), more func() bool) *found {
 			tasks = append(tasks, t)
 		}
 		if len(tasks) == 0 {
-			return nil
+			return nil, counted
 		}
 		clear(pieces)
 		s.onAllCores(tasks, pieces)
 		for i := range tasks {
+			if !more() {
+				return nil, counted
+			}
+			counted++
 			before := s.result.Schedules
 			s.account(pieces[i])
 			if f := pieces[i].found; f != nil {
 				s.result.Schedules = before + f.run
-				return f
-			}
-			if !more() {
-				return nil
+				return f, counted
 			}
 		}
 	}
+	return nil, counted
 }
 
 // onAllCores runs the tasks of a wave. One that comes behind a failure is not

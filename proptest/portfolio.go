@@ -20,7 +20,7 @@ func (s *search) portfolio() *found {
 		strategies = Strategies
 	}
 	n := 0
-	return s.each(func() (task, bool) {
+	f, _ := s.each(func() (task, bool) {
 		n++
 		strategy, seed := strategies[n%len(strategies)], s.Seed+uint64(n*seedsPerTask)
 		corpus := s.corpus // as it is when the wave begins
@@ -39,6 +39,7 @@ func (s *search) portfolio() *found {
 			r.repeats(p, strategy, seed)
 		}, true
 	}, func() bool { return s.left() > 0 })
+	return f
 }
 
 // source makes the source of one run.

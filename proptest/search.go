@@ -186,9 +186,13 @@ func (s *search) single(choices []faults.Choice) *found {
 			all = append(all, deviationAt{i, outcome})
 		}
 	}
+	total := len(all)
+	if s.Shards <= 1 {
+		all = all[:min(total, max(s.left(), 0))]
+	}
 	pieces := slices.Collect(slices.Chunk(all, singlesPerPiece))
 	next := 0
-	f := s.each(func() (task, bool) {
+	f, counted := s.each(func() (task, bool) {
 		if next == len(pieces) {
 			return nil, false
 		}
@@ -203,7 +207,7 @@ func (s *search) single(choices []faults.Choice) *found {
 			}
 		}, true
 	}, func() bool { return s.left() > 0 })
-	s.result.AllSingle = f == nil && next == len(pieces) && s.left() > 0
+	s.result.AllSingle = f == nil && counted == len(pieces) && len(all) == total
 	return f
 }
 
@@ -216,8 +220,8 @@ func (s *search) pairs(choices []faults.Choice) *found {
 			firsts = append(firsts, deviationAt{i, outcome})
 		}
 	}
-	next, done, budget := 0, 0, s.Schedules*pairShare/100
-	f := s.each(func() (task, bool) {
+	next, budget := 0, s.Schedules*pairShare/100
+	f, done := s.each(func() (task, bool) {
 		if next == len(firsts) {
 			return nil, false
 		}
@@ -225,10 +229,9 @@ func (s *search) pairs(choices []faults.Choice) *found {
 		first := firsts[next-1]
 		return func(r *runner, p *piece) { s.behind(r, p, first) }, true
 	}, func() bool {
-		done++
 		return s.left() > 0 && s.result.Pairs < budget
 	})
-	s.result.AllPairs = f == nil && s.result.AllSingle && done == len(firsts) && s.left() > 0
+	s.result.AllPairs = f == nil && s.result.AllSingle && done == len(firsts)
 	if !s.result.AllPairs && done > 0 {
 		s.result.PairsLeft = s.result.Pairs/done*len(firsts) - s.result.Pairs
 	}

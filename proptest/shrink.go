@@ -78,7 +78,7 @@ func (sh *shrinker) fails(plan faults.Plan) (faults.Plan, bool) {
 }
 
 // shrink drops what it can, first in halves and quarters and then one by one,
-// makes the rest smaller, and repeats that until nothing changes.
+// makes the rest smaller and earlier, and repeats that until nothing changes.
 func (sh *shrinker) shrink(plan faults.Plan) faults.Plan {
 	for changed := true; changed; {
 		changed = false
@@ -94,6 +94,9 @@ func (sh *shrinker) shrink(plan faults.Plan) faults.Plan {
 		for i := 0; i < len(plan.Deviations); i++ {
 			if smaller, ok := sh.lower(plan, i); ok {
 				plan, changed = smaller, true
+			}
+			if sooner, ok := sh.earlier(plan, i); ok {
+				plan, changed = sooner, true
 			}
 		}
 	}
@@ -129,6 +132,21 @@ func Run(c Config, recorder *faults.Recorder) *Failure {
 		return nil
 	}
 	return &Failure{Message: o.failure.message, Class: o.failure.class, Plan: recorder.Plan(), Events: o.events, Digest: o.digest, Open: o.open, Strategy: "run"}
+}
+
+// earlier tries deviation i at earlier points of the same actor and operation.
+func (sh *shrinker) earlier(plan faults.Plan, i int) (faults.Plan, bool) {
+	if i >= len(plan.Deviations) {
+		return plan, false
+	}
+	for seq := 1; seq < min(plan.Deviations[i].From, 9); seq++ {
+		candidate := faults.Plan{Deviations: append([]faults.Deviation(nil), plan.Deviations...)}
+		candidate.Deviations[i].From, candidate.Deviations[i].To = seq, seq
+		if sooner, ok := sh.fails(candidate); ok && len(sooner.Deviations) <= len(plan.Deviations) {
+			return sooner, true
+		}
+	}
+	return plan, false
 }
 
 // Replay runs the scenario once under plan. It returns nil when that passes.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"edgewise.test/fakepoller"
+	"edgewise.test/faults"
 	"edgewise.test/pipeline"
 	"edgewise.test/pipeline/tlstransport"
 )
@@ -239,6 +240,40 @@ func TestCloseTellsTheTruth(t *testing.T) {
 				}
 			})
 			r.finish(map[string]uint64{"listener.edge.ssl.handshake": 1})
+		})
+	}
+}
+
+// A close_notify that finds no room is waited for, whichever write it is.
+func TestCloseNotifyWaitsForRoom(t *testing.T) {
+	server, client := configs(identities["Ed25519"]())
+	for full := 1; full <= 6; full++ {
+		t.Run(fmt.Sprint(full), func(t *testing.T) {
+			writes := 0
+			source := choices(func(p faults.Point, n int) int {
+				if p.Op == faults.Room {
+					writes++
+					if writes == full {
+						return 1 // no bytes
+					}
+				}
+				return 0
+			})
+			r := newRig(t, options{world: fakepoller.Config{Source: source}, config: tlstransport.Config{TLS: server}})
+			r.client("client", func(p *fakepoller.Peer, c *fakepoller.Conn) {
+				conn := tls.Client(&strictConn{c}, client)
+				conn.Write([]byte("x"))
+				if _, err := conn.Read(make([]byte, 10)); err != nil {
+					t.Error(err)
+				}
+				if err := talk(conn, nil); err != nil { // close_notify, and its echo
+					t.Error(err)
+				}
+			})
+			r.finish(map[string]uint64{"listener.edge.ssl.handshake": 1})
+			if full == 1 && writes < 3 {
+				t.Errorf("got %d writes, want a flight, an echo and a close_notify", writes)
+			}
 		})
 	}
 }

@@ -55,6 +55,7 @@ func FuzzBytesOfAPeer(f *testing.F) {
 			conn := tls.Client(&garbler{c, int(left) % 700, garbage}, config)
 			conn.Write([]byte("request"))
 			conn.Write([]byte("more"))
+			c.CloseWrite()
 			io.ReadAll(c)
 		})
 		w.Run()

@@ -251,3 +251,20 @@ func FuzzRecognizer(f *testing.F) {
 		}
 	})
 }
+
+func TestRecognizerAllocatesNothing(t *testing.T) {
+	stream := []byte("GET /index.html HTTP/1.1\r\n")
+	if n := testing.AllocsPerRun(100, func() { new(Recognizer).Feed(stream) }); n != 0 {
+		t.Errorf("got %v allocations, want none", n)
+	}
+}
+
+func BenchmarkRecognizer(b *testing.B) {
+	stream := []byte("GET /index.html?with=a&query HTTP/1.1\r\nHost: edge.test\r\n\r\n")
+	b.SetBytes(int64(strings.IndexByte(string(stream), '\n') + 1))
+	for b.Loop() {
+		if new(Recognizer).Feed(stream) != HTTP11 {
+			b.Fatal("not recognized")
+		}
+	}
+}

@@ -294,3 +294,26 @@ func TestConfig(t *testing.T) {
 		}
 	}
 }
+
+func TestParseOfVersion2AllocatesNothing(t *testing.T) {
+	for _, stream := range []string{v2(0x21, 0x11, inet), v2(0x21, 0x21, inet6+"\x02\x00\x01a"), v2(0x20, 0, "")} {
+		b := []byte(stream)
+		if n := testing.AllocsPerRun(100, func() { Parse(b) }); n != 0 {
+			t.Errorf("%q: got %v allocations, want none", stream, n)
+		}
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	for name, stream := range map[string]string{"v1": cases[0].stream, "v2": v2(0x21, 0x11, inet)} {
+		b.Run(name, func(b *testing.B) {
+			header := []byte(stream)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, status := Parse(header); status != Found {
+					b.Fatal(status)
+				}
+			}
+		})
+	}
+}

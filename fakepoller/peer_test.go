@@ -183,12 +183,12 @@ func TestConnDeadlines(t *testing.T) {
 		func(p *Peer, c *Conn) {
 			b := make([]byte, 64)
 			c.SetReadDeadline(second(2))
-			n, err := c.Read(b)
+			_, err := c.Read(b)
 			checkErr(t, "read until 2s", err, os.ErrDeadlineExceeded)
 			at(p, "read until 2s", 2*time.Second)
 			_, err = c.Read(b)
 			checkErr(t, "read after the deadline", err, os.ErrDeadlineExceeded)
-			n, err = c.Write(b)
+			n, err := c.Write(b)
 			if n != len(b) || err != nil {
 				t.Errorf("write has a deadline of its own: got %d, %v, want %d", n, err, len(b))
 			}

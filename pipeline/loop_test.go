@@ -308,8 +308,7 @@ func TestSteadyStateDoesNotAllocate(t *testing.T) {
 	e := newEnv(t, k, open(t))
 	loop := pipeline.NewLoop(k)
 	fd, p := e.pair()
-	var timer *pipeline.Timer
-	timer = loop.NewTimer(func() {})
+	timer := loop.NewTimer(func() {})
 	callback := loop.NewCallback(func() {})
 	buf, in := []byte("x"), make([]byte, 8)
 	h := &steady{}

@@ -89,6 +89,13 @@ func TestDigests(t *testing.T) {
 	for seed := range uint64(20) {
 		fmt.Fprintf(&b, "seed %d: %016x\n", seed, digestOf(seed))
 	}
+	// All of ten thousand seeds in one number.
+	const many = 10_000
+	all := uint64(0)
+	for seed := range uint64(many) {
+		all = mix(all ^ digestOf(seed))
+	}
+	fmt.Fprintf(&b, "%d seeds: %016x\n", many, all)
 	checkGolden(t, "digests.txt", b.String())
 }
 

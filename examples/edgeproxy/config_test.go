@@ -15,7 +15,7 @@ import (
 )
 
 func TestSampleLoads(t *testing.T) {
-	got, err := loadConfig("sniproxy.json")
+	got, err := loadConfig("edgeproxy.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestConfigIsAccepted(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg, err := parseConfig("sniproxy.json", sampleWith(t, c.old, c.new))
+			cfg, err := parseConfig("edgeproxy.json", sampleWith(t, c.old, c.new))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -294,14 +294,14 @@ func TestConfigErrors(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := parseConfig("sniproxy.json", sampleWith(t, c.old, c.new))
+			_, err := parseConfig("edgeproxy.json", sampleWith(t, c.old, c.new))
 			if err == nil {
 				t.Fatalf("got no error, want %q", c.want)
 			}
 			got := err.Error()
-			want := "sniproxy.json: " + c.want
+			want := "edgeproxy.json: " + c.want
 			if c.want[0] >= '0' && c.want[0] <= '9' {
-				want = "sniproxy.json:" + c.want
+				want = "edgeproxy.json:" + c.want
 			}
 			if got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
@@ -356,7 +356,7 @@ func TestConfigFileThatIsNotThere(t *testing.T) {
 // sampleWith is the sample with the first old replaced.
 func sampleWith(t *testing.T, old, new string) []byte {
 	t.Helper()
-	sample, err := os.ReadFile("sniproxy.json")
+	sample, err := os.ReadFile("edgeproxy.json")
 	if err != nil {
 		t.Fatal(err)
 	}

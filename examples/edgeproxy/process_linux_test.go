@@ -25,7 +25,7 @@ const patience = time.Minute
 
 // The test binary is also the program, so that it has what the tests were built
 // with, such as -race.
-const beTheProgram = "SNIPROXY_BE_THE_PROGRAM"
+const beTheProgram = "EDGEPROXY_BE_THE_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(beTheProgram) != "" {
@@ -54,7 +54,7 @@ type process struct {
 // start runs the program with three workers, and returns when it listens.
 func start(t *testing.T, config string, flags ...string) *process {
 	t.Helper()
-	cmd := command(t, append([]string{"-workers", "3", "-config", writeFile(t, "sniproxy.json", config)}, flags...)...)
+	cmd := command(t, append([]string{"-workers", "3", "-config", writeFile(t, "edgeproxy.json", config)}, flags...)...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func start(t *testing.T, config string, flags ...string) *process {
 	p := &process{t: t, cmd: cmd, stderr: bufio.NewReader(stderr)}
 	t.Cleanup(p.kill)
 	line, _ := bufio.NewReader(stdout).ReadString('\n')
-	address, ok := strings.CutPrefix(strings.TrimSpace(line), "sniproxy: listening: ingress on ")
+	address, ok := strings.CutPrefix(strings.TrimSpace(line), "edgeproxy: listening: ingress on ")
 	if !ok {
 		t.Fatalf("got the line %q, want the address", line)
 	}

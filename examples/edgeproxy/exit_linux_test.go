@@ -29,16 +29,16 @@ func TestExitStatus(t *testing.T) {
 		stderr string // its first line
 	}{
 		{[]string{"-config", good, "-check"}, exitOK, good + ": OK\n", ""},
-		{[]string{"-h"}, exitOK, "", "Usage of sniproxy:"},
+		{[]string{"-h"}, exitOK, "", "Usage of edgeproxy:"},
 		{[]string{"-config", inUse}, exitError, "",
-			"sniproxy: listener ingress: listen on " + taken.Addr().String() + ": address already in use"},
+			"edgeproxy: listener ingress: listen on " + taken.Addr().String() + ": address already in use"},
 		{[]string{"-config", bad}, exitUsage, "", bad + ": static_resources.listener: unknown field (known: listeners, clusters)"},
 		{[]string{"-config", bad, "-check"}, exitUsage, "", bad + ": static_resources.listener: unknown field (known: listeners, clusters)"},
 		{[]string{"-config", missing}, exitUsage, "", "open " + missing + ": no such file or directory"},
-		{nil, exitUsage, "", "sniproxy: -config is missing"},
-		{[]string{"-config", good, "more"}, exitUsage, "", `sniproxy: unexpected argument "more"`},
-		{[]string{"-config", good, "-workers", "0"}, exitUsage, "", "sniproxy: -workers 0: want 1 or more"},
-		{[]string{"-config", good, "-drain-time", "-1s"}, exitUsage, "", "sniproxy: -drain-time -1s: want 0 or more"},
+		{nil, exitUsage, "", "edgeproxy: -config is missing"},
+		{[]string{"-config", good, "more"}, exitUsage, "", `edgeproxy: unexpected argument "more"`},
+		{[]string{"-config", good, "-workers", "0"}, exitUsage, "", "edgeproxy: -workers 0: want 1 or more"},
+		{[]string{"-config", good, "-drain-time", "-1s"}, exitUsage, "", "edgeproxy: -drain-time -1s: want 0 or more"},
 		{[]string{"-config", good, "-drain-time", "10"}, exitUsage, "",
 			`invalid value "10" for flag -drain-time: parse error`},
 		{[]string{"-verbose"}, exitUsage, "", "flag provided but not defined: -verbose"},
@@ -51,14 +51,14 @@ func TestExitStatus(t *testing.T) {
 		}
 		line, _, _ := strings.Cut(stderr.String(), "\n")
 		if got := cmd.ProcessState.ExitCode(); got != c.status || stdout.String() != c.stdout || line != c.stderr {
-			t.Errorf("sniproxy %q:\ngot  status %d, %q, %q\nwant status %d, %q, %q", c.args, got, &stdout, line, c.status, c.stdout, c.stderr)
+			t.Errorf("edgeproxy %q:\ngot  status %d, %q, %q\nwant status %d, %q, %q", c.args, got, &stdout, line, c.status, c.stdout, c.stderr)
 		}
 	}
 }
 
 func TestSampleIsChecked(t *testing.T) {
-	cmd := command(t, "-check", "-config", "sniproxy.json")
-	if output, err := cmd.CombinedOutput(); err != nil || string(output) != "sniproxy.json: OK\n" {
+	cmd := command(t, "-check", "-config", "edgeproxy.json")
+	if output, err := cmd.CombinedOutput(); err != nil || string(output) != "edgeproxy.json: OK\n" {
 		t.Errorf("got %q, %v, want OK", output, err)
 	}
 }

@@ -1,4 +1,4 @@
-// Sniproxy routes TLS connections by server name (SNI) and application protocol
+// Edgeproxy routes TLS connections by server name (SNI) and application protocol
 // (ALPN) to upstreams, without terminating TLS. Its configuration is a part of
 // Envoy's; see README.md.
 package main
@@ -56,7 +56,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	if err := serve(cfg, opts, stdout, stderr); err != nil {
-		fmt.Fprintln(stderr, "sniproxy:", err)
+		fmt.Fprintln(stderr, "edgeproxy:", err)
 		return exitError
 	}
 	return exitOK
@@ -65,7 +65,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 // parseOptions has told stderr about the error that it returns.
 func parseOptions(args []string, stderr io.Writer) (options, error) {
 	var opts options
-	flags := flag.NewFlagSet("sniproxy", flag.ContinueOnError)
+	flags := flag.NewFlagSet("edgeproxy", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&opts.config, "config", "", "configuration `file`")
 	flags.BoolVar(&opts.check, "check", false, "only check the configuration")
@@ -86,7 +86,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		err = fmt.Errorf("-drain-time %v: want 0 or more", opts.drainTime)
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "sniproxy:", err)
+		fmt.Fprintln(stderr, "edgeproxy:", err)
 		flags.Usage()
 	}
 	return opts, err
@@ -146,7 +146,7 @@ func listen(cfg *config, n int, stdout io.Writer) ([]*worker, error) {
 	for i, l := range cfg.listeners {
 		bound[i] = fmt.Sprintf("%s on %v", l.name, addresses[i])
 	}
-	fmt.Fprintf(stdout, "sniproxy: listening: %s\n", strings.Join(bound, ", "))
+	fmt.Fprintf(stdout, "edgeproxy: listening: %s\n", strings.Join(bound, ", "))
 	return workers, nil
 }
 

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// quietWindow is how long the machine has to be quiet before a measurement.
+const quietWindow = 120 * time.Millisecond
+
+// usage is what has been used up to a moment.
+type usage struct {
+	at         time.Time
+	all, known time.Duration
+}
+
+// usage counts everything (proc_stat(5), stolen time included), and of that our
+// servers and ourselves. Load generators are counted when they have ended.
+func (b *bench) usage() usage {
+	u := usage{at: time.Now(), all: busy()}
+	for _, p := range b.servers {
+		u.known += p.cpu()
+	}
+	for _, who := range [...]int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var r syscall.Rusage
+		syscall.Getrusage(who, &r)
+		u.known += time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	}
+	return u
+}
+
+// foreignSince is how much others have used since u, in cores.
+func (b *bench) foreignSince(u usage) float64 {
+	now := b.usage()
+	foreign := (now.all - u.all) - (now.known - u.known)
+	return max(0, foreign.Seconds()/now.at.Sub(u.at).Seconds())
+}
+
+// awaitQuiet waits for others to be quiet, not for ever.
+func (b *bench) awaitQuiet() {
+	for range 50 {
+		u := b.usage()
+		time.Sleep(quietWindow)
+		if b.foreignSince(u) <= b.foreign {
+			return
+		}
+	}
+}
+
+// busy is the time that all cores together were not idle.
+func busy() time.Duration {
+	const (
+		perSecond = 100 // USER_HZ
+		idle      = 3
+		iowait    = 4
+		fields    = 8 // up to steal; guests are in user
+	)
+	data, _ := os.ReadFile("/proc/stat")
+	line, _, _ := strings.Cut(string(data), "\n")
+	var ticks int64
+	for i, f := range strings.Fields(line)[1:] {
+		if n, err := strconv.ParseInt(f, 10, 64); err == nil && i < fields && i != idle && i != iowait {
+			ticks += n
+		}
+	}
+	return time.Duration(ticks) * time.Second / perSecond
+}

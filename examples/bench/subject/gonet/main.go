@@ -1,0 +1,80 @@
+// Gonet is package net with a goroutine for each connection.
+package main
+
+import (
+	"flag"
+	"io"
+	"log"
+	"net"
+
+	"edgewise.test/pipeline/tlsinspector"
+)
+
+func main() {
+	address := flag.String("listen", "127.0.0.1:0", "`address`")
+	upstream := flag.String("upstream", "", "route to this `address`; without, close after the hello")
+	name := flag.String("name", "", "server name to route")
+	splice := flag.Bool("splice", false, "copy with io.Copy, which splices; without, with a buffer of 64 KiB")
+	flag.Parse()
+	l, err := net.Listen("tcp", *address)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for {
+		c, err := l.Accept()
+		switch {
+		case err != nil:
+			log.Fatal(err)
+		case *upstream == "":
+			go readAndClose(c)
+		default:
+			p := proxy{upstream: *upstream, name: *name, splice: *splice}
+			go p.serve(c)
+		}
+	}
+}
+
+func readAndClose(c net.Conn) {
+	var hello [4096]byte
+	c.Read(hello[:])
+	c.Close()
+}
+
+type proxy struct {
+	upstream, name string
+	splice         bool
+}
+
+func (p *proxy) serve(down net.Conn) {
+	defer down.Close()
+	hello := make([]byte, 4096)
+	n, err := down.Read(hello)
+	if err != nil {
+		return
+	}
+	var parser tlsinspector.Parser
+	if found, status := parser.Parse(hello[:n]); status != tlsinspector.Found || string(found.ServerName) != p.name {
+		return
+	}
+	up, err := net.Dial("tcp", p.upstream)
+	if err != nil {
+		return
+	}
+	defer up.Close()
+	if _, err := up.Write(hello[:n]); err != nil {
+		return
+	}
+	go p.copy(up, down)
+	p.copy(down, up)
+}
+
+// copy ends the direction of to behind the last byte.
+func (p *proxy) copy(to, from net.Conn) {
+	if p.splice {
+		io.Copy(to, from)
+	} else {
+		// Only a reader and a writer, so that CopyBuffer uses the buffer.
+		io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, make([]byte, 64<<10))
+	}
+	to.(*net.TCPConn).CloseWrite()
+}

@@ -47,5 +47,5 @@
 //     ssl.connection_error: crypto/tls does not tell them from others.
 //
 // Not here: counters by version, cipher and curve; OCSP and private keys that answer
-// later. Renegotiation, which a tls.Config may allow a client, is not possible.
+// later; renegotiation.
 package tlstransport

@@ -15,6 +15,7 @@ import (
 	"edgewise.test/fakepoller"
 	"edgewise.test/faults"
 	"edgewise.test/pipeline"
+	"edgewise.test/pipeline/echo"
 	"edgewise.test/pipeline/tlstransport"
 )
 
@@ -180,6 +181,32 @@ func TestHandshakesOverTheLimitWait(t *testing.T) {
 		"listener.edge.downstream_cx_transport_socket_connect_timeout": 1,
 		"listener.edge.ssl.handshake_abandoned":                        2,
 	})
+}
+
+// A callback of the tls.Config runs inside the handshake, and may close the
+// connection there.
+func TestCloseInsideACallbackOfTheHandshake(t *testing.T) {
+	server, client := configs(identities["Ed25519"]())
+	var conn *pipeline.Connection
+	server.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		conn.Close(pipeline.NoFlush)
+		return nil, nil
+	}
+	before := runtime.NumGoroutine()
+	r := newRig(t, options{config: tlstransport.Config{TLS: server}, filter: func(c *pipeline.Connection) {
+		conn = c
+		echo.Filter(c)
+	}})
+	r.client("client", func(_ *fakepoller.Peer, c *fakepoller.Conn) {
+		if err := tls.Client(c, client).Handshake(); err == nil {
+			t.Error("the handshake went on")
+		}
+	})
+	r.finish(map[string]uint64{"listener.edge.ssl.handshake_abandoned": 1})
+	r.Close()
+	if after := runtime.NumGoroutine(); after > before {
+		t.Errorf("goroutines: got %d, want the %d of before", after, before)
+	}
 }
 
 // closer is a filter that answers the first data and closes.

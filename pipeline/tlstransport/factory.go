@@ -53,12 +53,15 @@ type Factory struct {
 func NewServer(cfg Config) *Factory { return newFactory(cfg, false) }
 
 // NewClient returns a factory for a [pipeline.ClientConfig]. It panics if cfg has no
-// TLS.
+// TLS, or one that allows renegotiation.
 func NewClient(cfg Config) *Factory { return newFactory(cfg, true) }
 
 func newFactory(cfg Config, client bool) *Factory {
 	if cfg.TLS == nil {
 		panic("tlstransport: Config.TLS is nil")
+	}
+	if client && cfg.TLS.Renegotiation != tls.RenegotiateNever {
+		panic("tlstransport: Config.TLS allows renegotiation, a handshake that would block")
 	}
 	if cfg.MaxHandshakes == 0 {
 		cfg.MaxHandshakes = DefaultMaxHandshakes

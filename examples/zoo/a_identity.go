@@ -137,7 +137,8 @@ func playLimit(s stage, bug id) {
 	h.settled()
 }
 
-var familyA = []entry{
+// identities are the bugs of family A that the server has.
+var identities = []entry{
 	{id: "A1", what: "an event of a closed connection reaches the new owner of its slot: the token has no generation",
 		links: []string{"https://github.com/nginx/nginx/blob/master/src/event/modules/ngx_epoll_module.c"},
 		class: "unanswered", deviations: 1, play: playPartners, portable: true},
@@ -146,7 +147,7 @@ var familyA = []entry{
 		class: "spin", deviations: 1, play: playLeaving, portable: true},
 	{id: "A4", what: "poller and handler both detach a connection",
 		links: []string{"https://github.com/cloudwego/netpoll/pull/280", "https://github.com/cloudwego/netpoll/pull/283"},
-		class: "use after close", deviations: 1, play: playQuit},
+		class: "use after close", deviations: 1, play: playQuit, portable: true},
 	{id: "A6", what: "the callback that tells of a close runs after the descriptor was closed, and writes to it",
 		links: []string{"https://github.com/panjf2000/gnet/issues/621", "https://github.com/panjf2000/gnet/pull/622"},
 		class: "use after close", deviations: 1, play: playIdle},
@@ -158,7 +159,7 @@ var familyA = []entry{
 		class: "double close", deviations: 1, play: playLimit, portable: true},
 	{id: "A18", what: "one of two descriptors of a file is closed, and its registration stays",
 		links: []string{"https://github.com/libevent/libevent/commit/c281aba3"},
-		class: "spin", deviations: 1, play: playTwoDescriptors},
+		class: "spin", deviations: 1, play: playTwoDescriptors, portable: true},
 }
 
 // oneAtATime leaves room for one connection beside standard streams, poller and

@@ -210,6 +210,11 @@ func (k *realWorker) Socket(domain poller.Domain) (poller.FD, error) {
 	return k.opened(fd, err), err
 }
 
+func (k *realWorker) Dup(fd poller.FD) (poller.FD, error) {
+	nfd, err := k.Epoll.Dup(fd)
+	return k.opened(nfd, err), err
+}
+
 func (k *realWorker) opened(fd poller.FD, err error) poller.FD {
 	if err == nil {
 		k.open[fd] = true

@@ -57,17 +57,18 @@ func playLastLine(s stage, bug id) {
 	h.settled()
 }
 
-var familyD = []entry{
+// connected are the bugs of connections that end.
+var connected = []entry{
 	{id: "D7", what: "every write event starts the delayed close again, though nothing was written",
 		links: []string{"https://github.com/envoyproxy/envoy/pull/11833", "https://github.com/envoyproxy/envoy/issues/11829"},
 		class: "held", deviations: 1, play: playLast},
 	{id: "D9", what: "bytes that come during a delayed close are still given to the request that is over",
 		links: []string{"https://github.com/envoyproxy/envoy/pull/6852"},
-		class: "panic", deviations: 1, play: playLastLine},
+		class: "panic", deviations: 1, play: playLastLine, portable: true},
 	{id: "D33", what: "a hang-up is handled before the bytes in front of it are read",
 		links: []string{"https://github.com/cloudwego/netpoll/pull/226", "https://github.com/cloudwego/netpoll/pull/278"},
 		class: "unanswered", deviations: 1, play: playHalfClose, portable: true},
 	{id: "D35", what: "a read of 0 bytes without an error is not taken for the end",
 		links: []string{"https://github.com/cloudwego/netpoll/pull/189"},
-		class: "endless", deviations: 1, play: playHalfClose},
+		class: "endless", deviations: 1, play: playHalfClose, portable: true},
 }

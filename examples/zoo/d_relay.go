@@ -54,7 +54,9 @@ func playTrailer(s stage, bug id) {
 		c.Write([]byte("200 ok\n"))
 		p.Sleep(time.Millisecond)
 	})
-	newRelay(s, bug, to).start()
+	h := newRelay(s, bug, to)
+	h.tells = true
+	h.start()
 	asks(s, "GET\n\n", func(_ client, c conn) {
 		// A reset may overtake an answer that is on its way.
 		if got, err := io.ReadAll(c); err == nil && string(got) == "502\n" && unhurt(s) && s.Injected(faults.Delay)+s.Injected(faults.Segment) == 0 {
@@ -125,4 +127,32 @@ func playUpstreamFirst(s stage, bug id) {
 		}
 	})
 	s.Run()
+}
+
+// relayed are the bugs between a client and an upstream.
+var relayed = []entry{
+	{id: "D1", what: "a side that is not read sees the end of its stream before the bytes in front, and is closed",
+		links: []string{"https://github.com/envoyproxy/envoy/pull/1691", "https://github.com/envoyproxy/envoy/issues/1679"},
+		class: "unanswered", deviations: 1, play: playChunks, portable: true},
+	{id: "D3", what: "an error is reported although an answer was received before it",
+		links: []string{"https://github.com/haproxy/haproxy/commit/dfefebcd7"},
+		class: "answer lost", deviations: 1, play: playTrailer, portable: true},
+	{id: "D11", what: "a callback closes the connection in Connected, and the next is told Connected all the same",
+		links: []string{"https://github.com/envoyproxy/envoy/pull/20469", "https://github.com/envoyproxy/envoy/issues/20438"},
+		class: "use after close", deviations: 1, play: playGivesUp},
+	{id: "D18", what: "a client that has ended its direction is taken for one that is gone",
+		links: []string{"https://github.com/envoyproxy/envoy/issues/17160", "https://github.com/envoyproxy/envoy/issues/2066", "https://github.com/envoyproxy/envoy/issues/2067"},
+		class: "unanswered", deviations: 1, play: playRequestEnds, portable: true},
+	{id: "D20", what: "the end of a stream stays enabled while full buffers keep everybody from reading it",
+		links: []string{"https://github.com/haproxy/haproxy/commit/4cabfc18a"},
+		class: "spin", deviations: 1, play: playChunks, portable: true},
+	{id: "D22", what: "a hang-up after our own shutdown is taken for an error",
+		links: []string{"https://github.com/haproxy/haproxy/commit/2aaeee34d"},
+		class: "unanswered", deviations: 1, play: playWholeRequest, portable: true},
+	{id: "D27", what: "what was ready during the handshake is forgotten at its end",
+		links: []string{"https://github.com/nginx/nginx/commit/15769c391"},
+		class: "leak", deviations: 1, play: playUpstreamFirst, portable: true},
+	{id: "L4", what: "a reset is not noticed while reading is disabled",
+		links: []string{"https://github.com/envoyproxy/envoy/blob/main/source/common/network/connection_impl.cc"},
+		class: "held", deviations: 2, play: playChunks},
 }

@@ -220,17 +220,18 @@ func playShortHeader(s stage, bug id) {
 	}, true)
 }
 
-var filters = []entry{
+// filtered are the bugs of PROXY protocol filters.
+var filtered = []entry{
 	{id: "C11", what: "a short first segment is taken for a stream without a PROXY header",
 		links: []string{"https://github.com/envoyproxy/envoy/pull/18951"},
-		class: "wrong bytes", deviations: 1, play: playVersion1},
+		class: "wrong bytes", deviations: 1, play: playVersion1, portable: true},
 	{id: "C16", what: "a health check speaks for itself, and its address is looked at all the same",
 		links: []string{"https://nvd.nist.gov/vuln/detail/CVE-2024-23327", "https://github.com/envoyproxy/envoy/commit/63895ea8e3"},
 		class: "panic", deviations: 1, play: playHealthCheck},
 	{id: "C18", what: "the walk over TLVs ends with what was received, not with the header",
 		links: []string{"https://github.com/haproxy/haproxy/commit/488ee7fb6"},
-		class: "refused", deviations: 1, play: playVersion2},
+		class: "refused", deviations: 1, play: playVersion2, portable: true},
 	{id: "C24", what: "an address is read behind the end of a header that declares too little",
 		links: []string{"https://nvd.nist.gov/vuln/detail/CVE-2019-14243", "https://github.com/golang/vulndb/issues/1923"},
-		class: "panic", deviations: 1, play: playShortHeader},
+		class: "panic", deviations: 1, play: playShortHeader, portable: true},
 }

@@ -18,7 +18,7 @@ type loop struct {
 	free   []uint32
 	timers []*timer // in the order of their deadlines
 	tasks  []func()
-	last   time.Duration
+	last   time.Duration // when timers last ran
 }
 
 type slot struct {

@@ -22,7 +22,7 @@ type meter struct {
 type score struct {
 	entry     *entry
 	failure   *proptest.Failure // of the search with the default portfolio
-	schedules int               // by all hunts on the fake
+	schedules int               // by these searches
 	elapsed   time.Duration
 	hunts     []hunt // one per column
 }
@@ -41,11 +41,11 @@ type strategy struct {
 }
 
 type attempt struct {
-	found   bool
-	runs    int
-	elapsed time.Duration
-	failure *proptest.Failure
-	onFake  bool
+	found    bool
+	runs     int
+	elapsed  time.Duration
+	failure  *proptest.Failure
+	searched bool
 }
 
 // columns are the ways to look, in the order in which they are printed.
@@ -101,7 +101,7 @@ func (m meter) score(e *entry) score {
 		var attempts []attempt
 		for seed := range uint64(m.seeds) {
 			a := column.hunt(m, e, seed)
-			if a.onFake {
+			if a.searched {
 				s.schedules += a.runs
 				s.elapsed += a.elapsed
 			}
@@ -111,11 +111,17 @@ func (m meter) score(e *entry) score {
 			if a.runs > 0 {
 				attempts = append(attempts, a)
 			}
+			if !a.found && len(attempts) == hopeless && !slices.ContainsFunc(attempts, func(a attempt) bool { return a.found }) {
+				break
+			}
 		}
 		s.hunts = append(s.hunts, median(attempts))
 	}
 	return s
 }
+
+// hopeless is how many hunts may fail from the first on before a strategy gives up.
+const hopeless = 3
 
 // median counts a hunt that found nothing as longer than all that did.
 func median(attempts []attempt) hunt {
@@ -147,16 +153,17 @@ func searches(m meter, e *entry, seed uint64) attempt {
 	c := e.config(true)
 	c.Seed, c.Schedules, c.Duration, c.Cores = seed<<32, m.budget, m.limit, 1
 	r := proptest.Search(c)
-	return attempt{found: r.Failure != nil, runs: r.Schedules, elapsed: r.Elapsed, failure: r.Failure, onFake: true}
+	return attempt{found: r.Failure != nil, runs: r.Schedules, elapsed: r.Elapsed, failure: r.Failure, searched: true}
 }
 
 // draws runs one random schedule after the other; there is no systematic part.
+// Each run is traced, which a search's are not.
 func draws(source func(seed uint64, choices int) faults.Source) func(meter, *entry, uint64) attempt {
 	return func(m meter, e *entry, seed uint64) attempt {
 		c := e.config(true)
 		start := time.Now()
 		calm := faults.Recorder{Source: faults.Calm}
-		a := attempt{runs: 1, onFake: true}
+		a := attempt{runs: 1}
 		a.found = proptest.Run(c, &calm) != nil
 		for !a.found && a.runs < m.budget && time.Since(start) < m.limit {
 			recorder := faults.Recorder{Source: source(seed<<32+uint64(a.runs), len(calm.Choices))}

@@ -16,6 +16,7 @@ type relay struct {
 	fd      poller.FD
 	to      netip.AddrPort
 	abandon bool // a client that has ended before the upstream is there is given up
+	tells   bool // an upstream that fails before it answers is told to the client: 502
 }
 
 func newRelay(s stage, bug id, to netip.AddrPort) *relay {
@@ -206,7 +207,7 @@ func (s *side) move() (moved bool) {
 		return false
 	case err != nil || n == 0:
 		s.ended = true
-		if err != nil && !s.answered {
+		if err != nil && !s.answered && s.tells {
 			to.out = append(to.out, "502\n"...)
 		}
 		return true

@@ -66,7 +66,7 @@ func (b *scoreboard) totals(m meter) {
 	if slices.Sort(plans); len(plans) > 0 {
 		fmt.Fprintf(b.to, "; the median plan has %d, the longest %d deviations", plans[(len(plans)-1)/2], plans[len(plans)-1])
 	}
-	fmt.Fprintf(b.to, "\n%d schedules in %.1fs of one core: %.0f a second\n", schedules, elapsed.Seconds(), float64(schedules)/elapsed.Seconds())
+	fmt.Fprintf(b.to, "\nsearch: %d schedules in %.1fs of one core, %.0f a second\n", schedules, elapsed.Seconds(), float64(schedules)/elapsed.Seconds())
 	for i, c := range b.columns {
 		found, of := 0, 0
 		for _, s := range b.scores {

@@ -34,8 +34,9 @@ type listening struct {
 }
 
 type acceptor struct {
-	fd    poller.FD
-	token poller.Token
+	fd         poller.FD
+	token      poller.Token
+	overloaded bool
 }
 
 const (
@@ -74,6 +75,11 @@ func (h *server) pause(l *listening) {
 }
 
 func (h *server) accept(l *listening) {
+	if l.inner.overloaded {
+		l.inner.overloaded = false
+		h.rest(l)
+		return
+	}
 	burst := h.burst
 	if burst < 0 && h.bug != "B19" {
 		burst = math.MaxInt
@@ -104,12 +110,12 @@ func (h *server) acceptFailed(l *listening, err error) {
 	}
 	switch err {
 	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
-		h.pause(l)
-		if h.bug == "B11" && h.units < 100 {
-			h.resume(l) // on the way out: there is room
+		if h.bug == "B11" {
+			h.pause(l)
+			h.resume(l) // on the way out: there is room for more sessions
 			return
 		}
-		h.after(acceptPause, func() { h.resume(l) })
+		h.rest(l)
 	}
 }
 
@@ -123,9 +129,7 @@ func (h *server) admit(fd poller.FD) {
 	c := &session{server: h, fd: fd, accepted: h.k.Now()}
 	h.sessions[fd] = c
 	c.open()
-	if h.bug != none || !c.closed {
-		h.overload()
-	}
+	h.overload()
 }
 
 func (h *server) reject(fd poller.FD) {
@@ -143,24 +147,24 @@ func (h *server) reject(fd poller.FD) {
 	}
 }
 
-// overload stops accepting everywhere while there are more than two sessions. It
-// matters to hosts with several listeners.
+// overload makes all listeners rest at their next event while there are several
+// sessions. It matters to hosts with several listeners.
 func (h *server) overload() {
 	if len(h.listeners) < 2 || h.units < 2 {
 		return
 	}
 	for _, l := range h.listeners {
 		if l.inner == nil && h.bug != "B7" {
-			continue
+			continue // shut down, but still in the list
 		}
-		fd := l.inner.fd // shut down, but still in the list
-		h.pause(l)
-		h.after(acceptPause, func() {
-			if l.inner != nil && l.inner.fd == fd && l.paused {
-				h.resume(l)
-			}
-		})
+		l.inner.overloaded = true
 	}
+}
+
+// rest stops accepting for a while.
+func (h *server) rest(l *listening) {
+	h.pause(l)
+	h.after(acceptPause, func() { h.resume(l) })
 }
 
 // settled asserts that nothing is counted that is not there.

@@ -207,25 +207,26 @@ func playPause(s stage, bug id) {
 		return poller.In
 	}
 	var token poller.Token
-	acceptor.k.Go(func() {
-		token, _ = acceptor.watch(listener, poller.In, func(poller.Events) {
-			for !paused {
-				fd, _, err := acceptor.k.Accept(listener)
-				if err == syscall.EAGAIN {
-					acceptor.k.Modify(listener, poller.In, token) // all are accepted: poll again
-					for was := false; was != paused && bug != "B13"; {
-						was = paused
-						acceptor.k.Modify(listener, mask(paused), token)
-					}
+	token, err := acceptor.watch(listener, poller.In, func(poller.Events) {
+		for !paused {
+			fd, _, err := acceptor.k.Accept(listener)
+			if err == syscall.EAGAIN {
+				acceptor.k.Modify(listener, poller.In, token) // all are accepted: poll again
+				for was := false; was != paused && bug != "B13"; {
+					was = paused
+					acceptor.k.Modify(listener, mask(paused), token)
 				}
-				if err != nil {
-					return
-				}
-				acceptor.k.Close(fd)
 			}
-		})
-		acceptor.run()
+			if err != nil {
+				return
+			}
+			acceptor.k.Close(fd)
+		}
 	})
+	if err != nil {
+		s.Fatalf("watch the listener: %v", err)
+	}
+	acceptor.k.Go(acceptor.run)
 	admin.after(time.Millisecond, func() {
 		acceptor.k.Modify(listener, mask(true), token)
 		paused = true
@@ -316,4 +317,26 @@ func (c *handled) handle() {
 		c.polls.forget(c.token)
 		c.handles.k.Close(c.fd)
 	}
+}
+
+// shared are the bugs that take two workers.
+var shared = []entry{
+	{id: "A10", what: "an update of the poller that names a descriptor runs after another worker has closed it",
+		links: []string{"https://github.com/haproxy/haproxy/commit/237e6a0d6"},
+		class: "use after close", deviations: 1, play: playMigrate},
+	{id: "A14", what: "a listener is stopped by one worker inside the accept loop of another",
+		links: []string{"https://github.com/haproxy/haproxy/commit/fed93d367", "https://github.com/haproxy/haproxy/commit/d16a9dfed"},
+		class: "use after close", deviations: 1, play: playStop},
+	{id: "B3", what: "a socket that is bound and does not listen is polled as a listener",
+		links: []string{"https://github.com/envoyproxy/envoy/issues/14784"},
+		class: "spin", deviations: 1, play: playBind},
+	{id: "B6", what: "a connection is handed to a worker whose listener is removed before it gets there",
+		links: []string{"https://github.com/envoyproxy/envoy/pull/8422"},
+		class: "counter", deviations: 1, play: playHandOver},
+	{id: "B13", what: "one worker resumes polling of a listener that another has just paused",
+		links: []string{"https://github.com/haproxy/haproxy/commit/4c044e274", "https://github.com/haproxy/haproxy/issues/358"},
+		class: "spin", deviations: 2, play: playPause},
+	{id: "D31", what: "a hang-up is left to a handler that has looked for it already",
+		links: []string{"https://github.com/cloudwego/netpoll/pull/304"},
+		class: "leak", deviations: 1, play: playHandler},
 }

@@ -2,6 +2,7 @@ package traceview
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"edgewise.test/fakepoller"
@@ -17,7 +18,7 @@ type graph struct {
 
 	states  []*state // in the order in which they came up
 	byState map[string]*state
-	tracks  []*track // in the order in which they came up
+	tracks  []*track // that have something to show, in the order in which they came up
 	byTrack map[string]*track
 }
 
@@ -30,9 +31,9 @@ type track struct {
 	state *state
 }
 
-func newGraph(events []fakepoller.Event, subjects []subject) *graph {
+func newGraph(events []fakepoller.Event, subjects []subject, shown func(i int) bool) *graph {
 	g := &graph{byState: map[string]*state{}, byTrack: map[string]*track{}}
-	g.lanes, g.byName = layout(events, subjects)
+	g.lanes, g.byName = layout(events, subjects, shown)
 	g.width, g.upright = place(g.lanes)
 	for _, l := range g.lanes {
 		g.counts[l.kind]++
@@ -116,28 +117,49 @@ func (g *graph) drawPacket(r *row, e *fakepoller.Event, s subject, conn *lane) {
 	}
 }
 
+// follow applies what e does to the tracks. It returns the one that e changes,
+// and how that was before; nil if there is none.
+func (g *graph) follow(e *fakepoller.Event, s subject) (changed *track, before track) {
+	if e.Call == fakepoller.CallNet && e.Text == netQueued {
+		name := s.conn + serverSuffix
+		if l := g.lane(s.conn); l != nil {
+			g.track(name, l.end(subject{end: name})).open = true
+		}
+	}
+	if changed = g.trackOf(e, s); changed != nil {
+		before = *changed
+		changed.apply(g, e)
+	}
+	return changed, before
+}
+
+// forget drops a track that has nothing to show any more.
+func (g *graph) forget(t *track) {
+	if t != nil && !t.open && t.state == nil {
+		g.tracks = slices.DeleteFunc(g.tracks, func(other *track) bool { return other == t })
+		delete(g.byTrack, t.name)
+	}
+}
+
+// skip is draw for an event that is not shown.
+func (g *graph) skip(e *fakepoller.Event, s subject) {
+	changed, _ := g.follow(e, s)
+	g.forget(changed)
+}
+
 // drawTracks draws sockets that are open and states that last, and lets those of
 // e begin or end in the middle of the row.
 func (g *graph) drawTracks(r *row, e *fakepoller.Event, s subject) {
-	changed := g.trackOf(e, s)
-	var old track
-	if changed != nil {
-		old = *changed
-		changed.apply(g, e)
-		if e.Call == fakepoller.CallAnnotate {
-			r.State = changed.state
-		}
-	}
-	if e.Call == fakepoller.CallNet && e.Text == netQueued && s.conn != "" {
-		name := s.conn + serverSuffix
-		t := g.track(name, g.lane(s.conn).end(subject{end: name}))
-		t.open = true
+	changed, before := g.follow(e, s)
+	defer g.forget(changed)
+	if e.Call == fakepoller.CallAnnotate && changed != nil {
+		r.State = changed.state
 	}
 	var ends strings.Builder
 	for _, t := range g.tracks {
 		above, below := *t, *t
 		if t == changed {
-			above = old
+			above = before
 		}
 		if above.open {
 			fmt.Fprintf(&ends, "M%d 0V%d", t.x, rowHeight/2)
@@ -180,7 +202,7 @@ func (g *graph) trackOf(e *fakepoller.Event, s subject) *track {
 	l, name := g.lane(s.end), s.end
 	switch e.Call {
 	case fakepoller.CallAnnotate:
-		if l == nil { // about no socket: about the worker
+		if s.end == "" { // about no socket: about the worker
 			l, name = g.lane(e.Actor), e.Actor
 		}
 	case fakepoller.CallConnect, fakepoller.CallClose, fakepoller.CallAccept, fakepoller.CallListen:

@@ -116,7 +116,8 @@ func newTimeline(events []fakepoller.Event, opts HTMLOptions) *timeline {
 		t.Plan = append(t.Plan, planLine{Number: i + 1, Text: d.String(), Notes: d.Notes, Row: -1})
 	}
 	subjects := findSubjects(events)
-	g := newGraph(events, subjects)
+	shown := func(i int) bool { return !elided(i, len(events), &events[i]) }
+	g := newGraph(events, subjects, shown)
 	t.Lanes, t.Width, t.Upright = g.lanes, g.width, g.upright
 	t.addRows(events, subjects, numbers(events, opts.Plan), g)
 	t.States = make([]state, 0, len(g.states))
@@ -131,16 +132,9 @@ func (t *timeline) addRows(events []fakepoller.Event, subjects []subject, number
 	before, shown, left := time.Duration(-1), time.Duration(-1), 0
 	for i := range events {
 		e := &events[i]
-		gap := row{}
-		if before >= 0 && e.At-before >= gapLimit {
-			gap = g.drawGap(length(e.At - before))
-		}
-		before = e.At
-		r := g.draw(e, subjects[i])
-		if n := numbers[i]; n > 0 && t.Plan[n-1].Row < 0 {
-			t.Plan[n-1].Row = i
-		}
 		if elided(i, len(events), e) {
+			g.skip(e, subjects[i])
+			before = e.At
 			left++
 			continue
 		}
@@ -148,8 +142,13 @@ func (t *timeline) addRows(events []fakepoller.Event, subjects []subject, number
 			t.Rows = append(t.Rows, g.drawGap(fmt.Sprintf("(%d more)", left)))
 			left = 0
 		}
-		if gap.Gap != "" {
-			t.Rows = append(t.Rows, gap)
+		if before >= 0 && e.At-before >= gapLimit {
+			t.Rows = append(t.Rows, g.drawGap(length(e.At-before)))
+		}
+		before = e.At
+		r := g.draw(e, subjects[i])
+		if n := numbers[i]; n > 0 && t.Plan[n-1].Row < 0 {
+			t.Plan[n-1].Row = i
 		}
 		r.describe(e, numbers[i])
 		r.ID, r.SameTime = i, e.At == shown

@@ -217,6 +217,27 @@ func TestLongTracesAreCutInTheMiddle(t *testing.T) {
 	}
 }
 
+// What is left out still opens and closes sockets, and has no lane of its own.
+func TestLongTracesKeepOnlyTheLanesThatTheyShow(t *testing.T) {
+	events := proxied(t, faults.Plan{}, 400)
+	page := newTimeline(events, HTMLOptions{})
+	names := map[string]bool{}
+	for _, l := range page.Lanes {
+		names[l.Name] = true
+	}
+	all := map[string]bool{}
+	for _, s := range findSubjects(events) {
+		all[s.conn] = true
+	}
+	if len(events) < 2*maxRows || !names["conn 1"] || len(names) >= len(all) {
+		t.Errorf("%d events: got %d lanes of %d connections, want those at the start and at the end", len(events), len(names), len(all))
+	}
+	last := page.Rows[len(page.Rows)-1]
+	if got := strings.Count(last.Ends, "M"); got > 2*5 || len(last.Spans) > 0 { // listeners stay
+		t.Errorf("last row: got %d halves of open sockets and %d states, want those of 5 listeners at most and none", got, len(last.Spans))
+	}
+}
+
 // The page in a browser: lanes and marks are there, and the script has run
 // without taking them away.
 func TestChromiumShowsLanesAndMarks(t *testing.T) {

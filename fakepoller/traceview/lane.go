@@ -53,8 +53,8 @@ const (
 	letter      = 8 // of a lane's name
 )
 
-// layout finds the lanes of a trace.
-func layout(events []fakepoller.Event, subjects []subject) (lanes []*lane, byName map[string]*lane) {
+// layout finds the lanes of the events that are shown.
+func layout(events []fakepoller.Event, subjects []subject, shown func(i int) bool) (lanes []*lane, byName map[string]*lane) {
 	byName = map[string]*lane{}
 	add := func(name string) {
 		kind, ok := kindOf(name)
@@ -66,6 +66,9 @@ func layout(events []fakepoller.Event, subjects []subject) (lanes []*lane, byNam
 		lanes = append(lanes, l)
 	}
 	for i := range events {
+		if !shown(i) {
+			continue
+		}
 		e, s := &events[i], subjects[i]
 		for _, name := range [...]string{e.Actor, s.end, s.conn} {
 			if conn := connOf(name); conn != "" {
@@ -73,8 +76,12 @@ func layout(events []fakepoller.Event, subjects []subject) (lanes []*lane, byNam
 			}
 			add(name)
 		}
-		if e.Call == fakepoller.CallConnect && isWorker(e.Actor) && s.conn != "" {
-			byName[s.conn].flipped = true
+	}
+	for i := range events {
+		if e := &events[i]; e.Call == fakepoller.CallConnect && isWorker(e.Actor) {
+			if l := byName[subjects[i].conn]; l != nil {
+				l.flipped = true
+			}
 		}
 	}
 	slices.SortStableFunc(lanes, func(a, b *lane) int { return int(a.kind - b.kind) })

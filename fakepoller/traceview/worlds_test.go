@@ -144,11 +144,19 @@ func parsed(t testing.TB, body string) faults.Plan {
 // each with its own trouble.
 func proxied(t testing.TB, plan faults.Plan, clients int) []fakepoller.Event {
 	t.Helper()
-	w := fakepoller.New(fakepoller.Config{Source: plan.Source(), Trace: true})
+	return proxiedBy(t, plan.Source(), clients)
+}
+
+func proxiedBy(t testing.TB, source faults.Source, clients int) []fakepoller.Event {
+	t.Helper()
+	w := fakepoller.New(fakepoller.Config{Source: source, Trace: true, Hostile: true, MaxSteps: 20_000})
 	defer w.Close()
 	for range 2 {
 		k := w.NewWorker()
 		l, err := poller.ListenTCP(k, addr, poller.ListenConfig{ReusePort: true})
+		if err != nil && w.Injected(faults.Resource) > 0 {
+			continue
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -82,7 +83,7 @@ type preparation struct {
 // on with that of another.
 func (p *preparation) listen(w *managedWorker) error {
 	config := *p.Config(w.index)
-	config.StatPrefix = p.Name
+	config.StatPrefix = p.statPrefix()
 	if p.limit.max > int64(config.ConnectionLimit) && config.ConnectionLimit > 0 {
 		p.limit.max = int64(config.ConnectionLimit)
 	}
@@ -107,7 +108,7 @@ func (p *preparation) listen(w *managedWorker) error {
 		return syscall.EOPNOTSUPP
 	}
 	if l.fd, err = poller.ListenTCP(binder, p.Address, poller.ListenConfig{Backlog: p.Backlog, ReusePort: !p.SharedSocket}); err != nil {
-		return err
+		return fmt.Errorf("listen on %v: %w", p.Address, err)
 	}
 	if p.SharedSocket {
 		p.shared = &sharedSocket{}

@@ -47,8 +47,10 @@ type ManagerStats struct {
 // ManagedListener says where a listener of a [ListenerManager] listens and how its
 // workers share the work.
 type ManagedListener struct {
-	// Name names it for the manager, and in its counters: it is the StatPrefix.
+	// Name names it for the manager.
 	Name string
+	// StatPrefix names it in its counters. Empty means Name.
+	StatPrefix string
 	// Address is where it listens. With port 0 the first worker chooses; see
 	// [ListenerManager.Address].
 	Address netip.AddrPort
@@ -234,7 +236,7 @@ func (m *ListenerManager) remove(name string, drainTime time.Duration, done func
 // end drains l, or with a negative drainTime closes it, on all workers.
 func (m *ListenerManager) end(l *managed, drainTime time.Duration, done func()) {
 	left := m.countdown(func() {
-		m.retire(l.balancer.snapshot(l.Name), nil)
+		m.retire(l.balancer.snapshot(l.statPrefix()), nil)
 		m.count(func(s *ManagerStats) { s.TotalListenersDraining-- })
 		done()
 	})
@@ -302,7 +304,7 @@ func (m *ListenerManager) Snapshot(done func(Snapshot, []NamedHistogram)) {
 		histograms = append(histograms, slices.Clone(m.retiredH))
 		m.mu.Unlock()
 		for _, l := range listeners {
-			all = append(all, l.balancer.snapshot(l.Name))
+			all = append(all, l.balancer.snapshot(l.statPrefix()))
 		}
 		done(MergeSnapshots(all...), MergeHistograms(histograms...))
 	})

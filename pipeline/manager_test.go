@@ -110,6 +110,22 @@ func (m *managedEnv) wantEnd(p *peer, want string) {
 	}
 }
 
+func TestManagedListenerCountsUnderItsStatPrefix(t *testing.T) {
+	m := newManagedEnv(t)
+	spec := m.spec("a")
+	spec.StatPrefix, spec.ExactBalance = "ingress", true
+	client := m.dial(m.add(spec))
+	m.wantEcho(client, "hello")
+	for _, stat := range m.snapshot() {
+		if strings.HasPrefix(stat.Name, "listener.a.") {
+			t.Errorf("got the counter %s, want all of them under listener.ingress", stat.Name)
+		}
+	}
+	m.counted("listener.ingress.downstream_cx_a", "ccepted=1 ctive=1")
+	client.close()
+	m.settle()
+}
+
 func TestManagerAddsDrainsAndRemoves(t *testing.T) {
 	for _, shared := range []bool{false, true} {
 		t.Run(fmt.Sprintf("shared socket %v", shared), func(t *testing.T) {

@@ -65,6 +65,13 @@ func (m *ListenerManager) create(spec ManagedListener, old *managed) (*managed, 
 	return l, nil
 }
 
+func (l *managed) statPrefix() string {
+	if l.StatPrefix != "" {
+		return l.StatPrefix
+	}
+	return l.Name
+}
+
 func (m *ListenerManager) lookup(name string) *managed {
 	m.mu.Lock()
 	defer m.mu.Unlock()

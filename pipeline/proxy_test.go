@@ -81,6 +81,53 @@ func (e *proxyEnv) counts(want string) {
 	}
 }
 
+func TestProxyWritesThePrefaceFirst(t *testing.T) {
+	proxied(t, 0, nil, func(e *proxyEnv) {
+		e.cluster.Update(tcpproxy.ClusterConfig{
+			Name: "up", Hosts: []netip.AddrPort{e.address(e.upstream)},
+			Preface: func(dst []byte, downstream *pipeline.ConnectionInfo) []byte {
+				return fmt.Appendf(dst, "for %v: ", downstream.RemoteAddress())
+			},
+		})
+		client := e.dial(e.listener.Address())
+		up := e.accept()
+		up.wants(fmt.Sprintf("for %v: ", e.address(client.fd)), "") // the client may wait for the host
+		client.write("request")
+		up.wants("request", "")
+		client.fin()
+		up.wants("", "EOF")
+		up.fin()
+		client.wants("", "EOF")
+		e.turns()
+		e.counts("upstream_cx_destroy=1 upstream_cx_total=1 downstream_cx_rx_bytes_total=7 downstream_cx_total=1")
+	})
+}
+
+func TestClusterUpdateIsForNewConnections(t *testing.T) {
+	proxied(t, 0, nil, func(e *proxyEnv) {
+		client := e.dial(e.listener.Address())
+		up := e.accept()
+		e.cluster.Update(tcpproxy.ClusterConfig{Name: "up"})
+		e.dial(e.listener.Address()).wants("", "EOF")
+		client.write("request")
+		up.wants("request", "")
+		client.fin()
+		up.wants("", "EOF")
+		up.fin()
+		client.wants("", "EOF")
+		e.turns()
+		e.counts("upstream_cx_destroy=1 upstream_cx_none_healthy=1 upstream_cx_total=1 downstream_cx_no_route=1 downstream_cx_rx_bytes_total=7 downstream_cx_total=2")
+	})
+}
+
+// address is where a descriptor of a peer is bound.
+func (e *proxyEnv) address(fd poller.FD) netip.AddrPort {
+	e.Helper()
+	addr, err := e.peers.LocalAddr(fd)
+	e.must(err)
+	return addr
+}
+
 func TestProxyRelaysBothDirectionsAndTheirEnds(t *testing.T) {
 	for _, first := range []string{"client", "upstream"} {
 		t.Run(first+" ends first", func(t *testing.T) {

@@ -19,6 +19,10 @@ type ClusterConfig struct {
 	Hosts            []netip.AddrPort // taken in turn
 	ConnectTimeout   time.Duration    // 0 means [DefaultConnectTimeout], negative means none
 	BufferLimitBytes int              // 0 means [DefaultBufferLimitBytes], negative means none
+
+	// Preface appends to dst what a host gets before the bytes of the client, such
+	// as a PROXY protocol header about downstream. nil means nothing.
+	Preface func(dst []byte, downstream *pipeline.ConnectionInfo) []byte
 }
 
 // Cluster is a set of upstream hosts with static addresses. It belongs to one loop.
@@ -40,7 +44,13 @@ type ClusterStats struct {
 }
 
 // NewCluster returns a cluster. Hosts is the cluster's from now on.
-func NewCluster(cfg ClusterConfig) *Cluster {
+func NewCluster(cfg ClusterConfig) *Cluster { return &Cluster{config: cfg.withDefaults()} }
+
+// Update makes cfg, which has the same name, hold for connections from now on. Those
+// that are there stay, also with hosts that are gone.
+func (c *Cluster) Update(cfg ClusterConfig) { c.config, c.turn = cfg.withDefaults(), 0 }
+
+func (cfg ClusterConfig) withDefaults() ClusterConfig {
 	switch {
 	case cfg.ConnectTimeout == 0:
 		cfg.ConnectTimeout = DefaultConnectTimeout
@@ -53,7 +63,7 @@ func NewCluster(cfg ClusterConfig) *Cluster {
 	case cfg.BufferLimitBytes < 0:
 		cfg.BufferLimitBytes = 0
 	}
-	return &Cluster{config: cfg}
+	return cfg
 }
 
 // Stats are the counters, live.
@@ -87,8 +97,14 @@ func (c *Cluster) pick() (netip.AddrPort, bool) {
 func (c *Cluster) newConnection(downstream *pipeline.Connection, host netip.AddrPort) *pipeline.Connection {
 	c.stats.CxTotal++
 	c.stats.CxActive++
-	return pipeline.NewClientConnection(downstream.Loop(), host, pipeline.ClientConfig{
+	upstream := pipeline.NewClientConnection(downstream.Loop(), host, pipeline.ClientConfig{
 		ConnectTimeout: c.config.ConnectTimeout, BufferLimitBytes: c.config.BufferLimitBytes,
 		SocketOptions: downstream.Info().UpstreamSocketOptions(),
 	})
+	if c.config.Preface != nil {
+		var preface pipeline.Buffer
+		preface.Write(c.config.Preface(nil, downstream.Info()))
+		upstream.Write(&preface, false)
+	}
+	return upstream
 }

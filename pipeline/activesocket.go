@@ -343,7 +343,7 @@ func (s *activeSocket) close() {
 	if s.socket.fd < 0 {
 		return
 	}
-	s.registration.Unregister()
+	s.registration.forget()
 	s.registration = Registration{}
 	fd := s.socket.fd
 	s.socket.fd, s.socket.info.kernel = -1, nil

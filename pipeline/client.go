@@ -109,19 +109,20 @@ func (c *Connection) onConnectTimeout() {
 }
 
 // onConnectEvent does not trust the event: a bit may be stray (golang/go #14548),
-// and so may HUP be while connecting. Who has no error and no peer waits on.
+// and so may HUP be while connecting. Who has a peer is connected; who has none
+// and no error waits on.
 func (c *Connection) onConnectEvent(events poller.Events) {
 	if events&(poller.Out|poller.Err|poller.Hup) == 0 {
 		return
 	}
-	pending, err := c.kernel.SocketError(c.fd)
-	if err := firstError(pending, err); err != nil {
-		c.fail("connect", err)
-		c.closeSocket(RemoteClose)
-		return
-	}
-	if _, err := c.kernel.PeerAddr(c.fd); err != nil {
-		if events&poller.Err != 0 { // there was an error, and somebody has taken it
+	if _, noPeer := c.kernel.PeerAddr(c.fd); noPeer != nil {
+		pending, err := c.kernel.SocketError(c.fd)
+		if events&poller.Err != 0 { // there was an error, though somebody may have taken it
+			err = firstError(pending, err, noPeer)
+		} else {
+			err = firstError(pending, err)
+		}
+		if err != nil {
 			c.fail("connect", err)
 			c.closeSocket(RemoteClose)
 		}

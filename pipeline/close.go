@@ -75,7 +75,7 @@ func (c *Connection) closeSocket(event ConnectionEvent) {
 		if c.resetOnClose {
 			c.kernel.SetSockOpt(c.fd, poller.SOLinger, 0)
 		}
-		c.registration.Unregister()
+		c.registration.forget()
 		fd := c.fd
 		c.fd, c.info.kernel = -1, nil
 		c.kernel.Close(fd)

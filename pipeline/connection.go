@@ -210,7 +210,7 @@ func (e *connectionEvents) OnFileEvent(events poller.Events) {
 }
 
 func (c *Connection) onWriteReady() {
-	endStream := c.writeEnded
+	endStream := c.writeEnded && !c.closeFollows()
 	result := c.transport.DoWrite(&c.out, endStream)
 	c.writeBlocked = result.Blocked || c.out.Len() > 0
 	c.endWritten = endStream && c.established && !c.writeBlocked
@@ -223,6 +223,15 @@ func (c *Connection) onWriteReady() {
 	case c.bothEnded():
 		c.closeSocket(LocalClose)
 	}
+}
+
+// closeFollows says that the descriptor is closed once the output is written: its
+// FIN is that of the close, which spares a shutdown(2).
+func (c *Connection) closeFollows() bool {
+	if c.transport != &c.raw {
+		return false
+	}
+	return c.state == Closing && c.closeType == FlushWrite || c.state == Open && c.halfClose && c.readEndGiven
 }
 
 // onWriteFailed reads what the peer sent before it broke the connection.

@@ -75,9 +75,17 @@ func newListener(loop *Loop, fd poller.FD, address netip.AddrPort, cfg *Listener
 		l.limit = NewLimit(limit)
 	}
 	l.notes, _ = loop.kernel.(poller.Annotator)
+	if fd >= 0 {
+		noDelay(loop.kernel, fd)
+	}
 	l.retry = loop.NewTimer(l.arm)
 	return l, nil
 }
+
+// noDelay sets TCP_NODELAY for all connections of a listening socket, which inherit
+// it (Linux sk_clone_lock). It is a wish; Envoy sets it on each connection, and dies
+// of a refusal.
+func noDelay(k poller.Kernel, fd poller.FD) { k.SetSockOpt(fd, poller.TCPNoDelay, 1) }
 
 // Address is where the listener listens.
 func (l *Listener) Address() netip.AddrPort { return l.address }

@@ -110,6 +110,7 @@ func (p *preparation) listen(w *managedWorker) error {
 	if l.fd, err = poller.ListenTCP(binder, p.Address, poller.ListenConfig{Backlog: p.Backlog, ReusePort: !p.SharedSocket}); err != nil {
 		return fmt.Errorf("listen on %v: %w", p.Address, err)
 	}
+	noDelay(w.loop.kernel, l.fd)
 	if p.SharedSocket {
 		p.shared = &sharedSocket{}
 		l.shared = p.shared.join()

@@ -78,6 +78,16 @@ func (r Registration) Unregister() {
 	r.loop.kernel.Remove(fd)
 }
 
+// forget is Unregister for a descriptor that is closed next. close(2) takes the
+// open file out of the poller, unless somebody has a duplicate of it, which nobody
+// here makes of a connection (epoll(7) Q6). A child process has one between fork
+// and exec; an event that comes meanwhile names a registration that is gone.
+func (r Registration) forget() {
+	if r.slot() != nil {
+		r.loop.slots.drop(r.token)
+	}
+}
+
 // rebind hands the registration to another handler with another mask: one call of
 // the kernel instead of Unregister and Register. Tokens stay valid, and events that
 // were queued for the old handler are dropped.

@@ -17,7 +17,7 @@ func (l *Listener) newConnection(fd poller.FD, info ConnectionInfo, global *Limi
 	if leaf == nil {
 		l.stats.NoFilterChainMatch++
 		l.note(fd, "no filter chain match")
-		r.Unregister()
+		r.forget()
 		l.kernel.Close(fd)
 		l.release()
 		global.Release()
@@ -31,11 +31,8 @@ func (l *Listener) newConnection(fd poller.FD, info ConnectionInfo, global *Limi
 	leaf.group.active++
 	c := &Connection{listener: l, group: leaf.group, global: global, created: l.loop.now, fd: fd, info: info}
 	c.init(l.loop, chain.TransportSocket, l.config.PerConnectionBufferLimitBytes)
+	c.registration = r
 	push(&l.connections, c)
-	if !c.register(r) {
-		return
-	}
-	c.kernel.SetSockOpt(fd, poller.TCPNoDelay, 1) // a wish, which a dead socket may refuse (Envoy dies)
 	if timeout := chain.TransportSocketConnectTimeout; timeout > 0 {
 		c.connectTimer = l.loop.NewTimer(c.onTransportConnectTimeout)
 		c.connectTimer.Enable(timeout)
@@ -52,13 +49,18 @@ func (l *Listener) newConnection(fd poller.FD, info ConnectionInfo, global *Limi
 	if c.state != Closed {
 		c.transport.OnConnected()
 	}
+	if c.state != Closed {
+		c.register()
+	}
 }
 
-// register takes the registration over, or makes one.
-func (c *Connection) register(r Registration) bool {
+// register takes the registration of the listener filters over, or makes one. It
+// comes last, so that a connection that is refused does without. What the filters
+// have asked for meanwhile is not lost: the first event comes at once, with Out.
+func (c *Connection) register() {
 	var err error
-	if r.Valid() {
-		c.registration, err = r, r.rebind(connectionMask, (*connectionEvents)(c))
+	if c.registration.Valid() {
+		err = c.registration.rebind(connectionMask, (*connectionEvents)(c))
 	} else {
 		c.registration, err = c.loop.Register(c.fd, connectionMask, (*connectionEvents)(c))
 	}
@@ -66,7 +68,6 @@ func (c *Connection) register(r Registration) bool {
 		c.fail("register", err)
 		c.closeSocket(LocalClose)
 	}
-	return err == nil
 }
 
 func (c *Connection) onTransportConnectTimeout() {

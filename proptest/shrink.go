@@ -42,12 +42,12 @@ const shrinkBudget = 5_000
 func (s *search) explain(f *found) *Failure {
 	sh := &shrinker{Config: s.Config, class: f.failure.class}
 	plan := f.plan
-	if sh.class != classUnrepeatable {
+	if sh.class != classUnrepeatable && sh.class != classStall {
 		plan = sh.shrink(plan)
 	}
 	out := s.replay(plan)
 	out.Moment = sh.moment(plan)
-	if sh.class == classUnrepeatable {
+	if sh.class == classUnrepeatable || sh.class == classStall {
 		out.Message, out.Class = f.failure.message, f.failure.class
 	}
 	out.Strategy, out.Seed, out.Schedule = f.strategy, f.seed, s.result.Schedules

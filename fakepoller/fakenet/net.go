@@ -2,6 +2,7 @@ package fakenet
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,8 +60,9 @@ type Net struct {
 	inbox   *op // newest first
 	free    *op
 	hosts   *Host
-	stopped bool // nothing is taken any more
-	ended   bool // the scenario has returned
+	told    *told // newest first
+	stopped bool  // nothing is taken any more
+	ended   bool  // the scenario has returned
 
 	sched scheduler
 	done  chan struct{} // closed by the scheduler
@@ -131,4 +133,33 @@ func (n *Net) stop() {
 	n.stopped = true
 	n.mu.Unlock()
 	raceEnable()
+}
+
+// told is a value in the list of those that Tell keeps.
+type told struct {
+	v    any
+	next *told
+}
+
+// Tell keeps v for whoever runs the scenario. Any goroutine may call it, and the
+// race detector does not take it for synchronisation.
+//
+//go:norace
+func (n *Net) Tell(v any) {
+	raceDisable()
+	t := &told{v: v}
+	n.mu.Lock()
+	t.next, n.told = n.told, t
+	n.mu.Unlock()
+	raceEnable()
+}
+
+// Told returns what was told, in that order. It is for after the run.
+func (n *Net) Told() []any {
+	var all []any
+	for t := n.told; t != nil; t = t.next {
+		all = append(all, t.v)
+	}
+	slices.Reverse(all)
+	return all
 }

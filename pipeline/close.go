@@ -3,9 +3,9 @@ package pipeline
 import "edgewise.test/poller"
 
 // Close ends the connection from our side. Callbacks hear LocalClose, once; inside
-// this call if nothing has to be flushed: TLS always has its close_notify. While a close flushes nothing is read, so
-// no filter hears of what the peer still sends; another Close may change how it
-// ends.
+// this call if nothing has to be flushed: TLS always has its close_notify. While a
+// close flushes nothing is read, so no filter hears of what the peer still sends;
+// another Close may change how it ends.
 func (c *Connection) Close(how CloseType) {
 	if c.state == Closed {
 		return

@@ -97,6 +97,8 @@ func check(t testing.TB, c Config, pkg string) {
 	how := []string{"replay: " + replayLine(t.Name(), pkg, file), "keep:   git add " + file + " (it runs first from then on)"}
 	if err != nil {
 		how = []string{fmt.Sprintf("the plan could not be saved: %v", err), r.Failure.Plan.String()}
+	} else {
+		how = append(how, r.Failure.saveViews(t.Name(), pkg, file)...)
 	}
 	t.Fatalf("%s", r.Failure.Report(how...))
 }

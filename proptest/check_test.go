@@ -67,6 +67,23 @@ func TestCheckKeepsThePlanAndRunsItFirst(t *testing.T) {
 	}
 }
 
+func TestCheckWritesViews(t *testing.T) {
+	dir := t.TempDir()
+	*flagViews, *flagWriteTest = filepath.Join(dir, "views"), filepath.Join(dir, "keep_test.go")
+	defer func() { *flagViews, *flagWriteTest = "", "" }()
+	ft := runCheck(t, "TestX", dir, failing)
+	for _, want := range []string{"look:   testdata/edgewise/TestX/", "capture: ", "perfetto: ", "test:   "} {
+		if !strings.Contains(ft.text, want) {
+			t.Errorf("got\n%s\nwant %q in it", ft.text, want)
+		}
+	}
+	for _, pattern := range []string{"testdata/edgewise/TestX/*.html", "views/*.pcapng", "views/*.trace.json", "keep_test.go"} {
+		if files, _ := filepath.Glob(filepath.Join(dir, pattern)); len(files) != 1 {
+			t.Errorf("%s: got %v, want one file", pattern, files)
+		}
+	}
+}
+
 func TestCheckSaysWhatIsWrongWithAPlanFile(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "bad.plan")

@@ -13,6 +13,7 @@
 package main
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"io"
@@ -99,6 +100,12 @@ func report(config proptest.Config, s scenario, r proptest.Result, out string, f
 			return 2
 		}
 		how = append(how, fmt.Sprintf("replay: go run ./examples/hunt -scenario %s -replay %s", s.name, out))
+		page := strings.TrimSuffix(out, ".plan") + ".html"
+		if err := writePage(page, s.name, f); err != nil {
+			fmt.Fprintf(stderr, "hunt: %v\n", err)
+			return 2
+		}
+		how = append(how, "look:   "+page)
 	}
 	fmt.Fprint(stdout, f.Report(how...))
 	fmt.Fprintf(stdout, "\nthe plan:\n%s", indent(f.Document()))
@@ -109,6 +116,15 @@ func report(config proptest.Config, s scenario, r proptest.Result, out string, f
 	}
 	fmt.Fprintf(stdout, "\nreplayed: the same failure, trace digest %016x\n", again.Digest)
 	return status(!fixed)
+}
+
+// writePage writes the timeline of a failure.
+func writePage(file, title string, f *proptest.Failure) error {
+	var page bytes.Buffer
+	if err := f.WriteHTML(&page, title); err != nil {
+		return err
+	}
+	return os.WriteFile(file, page.Bytes(), 0o666)
 }
 
 func indent(text string) string {

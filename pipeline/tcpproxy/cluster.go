@@ -27,9 +27,11 @@ type ClusterConfig struct {
 
 // Cluster is a set of upstream hosts with static addresses. It belongs to one loop.
 type Cluster struct {
-	config ClusterConfig
-	turn   int // of the host that is next
-	stats  ClusterStats
+	sessions []*session // that have an upstream connection
+	draining *drain     // nil: not
+	config   ClusterConfig
+	turn     int // of the host that is next
+	stats    ClusterStats
 }
 
 // ClusterStats are the counters of a cluster; the comment is the name behind

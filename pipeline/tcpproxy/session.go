@@ -12,6 +12,7 @@ type session struct {
 	proxy        *Proxy
 	downstream   *pipeline.Connection
 	upstream     *pipeline.Connection // nil: not yet, or no host
+	place        int                  // in the sessions of the cluster
 	connected    bool                 // the upstream is
 	requestEnded bool                 // the end of the client's stream was passed on
 	answerEnded  bool                 // and that of the host's
@@ -35,6 +36,7 @@ func (f *downstreamFilter) OnNewConnection(pipeline.ReadFilterCallbacks) pipelin
 	s.downstream.SetDelayedCloseTimeout(s.proxy.config.IdleTimeout) // who flushes must make progress, too
 	s.downstream.ReadDisable(true)
 	s.upstream = s.proxy.config.Cluster.newConnection(s.downstream, host)
+	s.proxy.config.Cluster.entered(s)
 	s.upstream.EnableHalfClose(true)
 	s.upstream.SetDelayedCloseTimeout(s.proxy.config.IdleTimeout)
 	s.upstream.AddReadFilter((*upstreamFilter)(s))
@@ -108,6 +110,7 @@ func (cb *upstreamCallbacks) OnEvent(event pipeline.ConnectionEvent) {
 	}
 	stats.CxActive--
 	stats.CxDestroy++
+	s.proxy.config.Cluster.left(s)
 	s.stopIdle()
 	switch {
 	case s.connected && cutOff(s.upstream):

@@ -1,6 +1,7 @@
 package traceview
 
 import (
+	"fmt"
 	"syscall"
 	"time"
 
@@ -23,37 +24,42 @@ type capturer struct {
 	packets  []*packet
 	flows    map[route]*flow  // by both directions; the last one of that name
 	conns    map[string]*flow // by connection
-	opened   uint32
+	opened   []*flow
 	comments []string // for the next packet of anybody
 }
 
 func capture(events []fakepoller.Event) []*packet {
 	c := &capturer{flows: map[route]*flow{}, conns: map[string]*flow{}}
 	subjects := findSubjects(events)
-	// A connection's deviations come before the connect that they are about.
+	// What is said of a connection before its connect.
 	waiting := map[string][]string{}
 	for i := range events {
 		e, conn := &events[i], subjects[i].conn
+		f := c.conns[conn]
 		switch e.Call {
-		case fakepoller.CallDeviate:
-			if f := c.conns[conn]; f != nil {
-				f.comments = append(f.comments, e.What())
-			} else if conn != "" {
-				waiting[conn] = append(waiting[conn], e.What())
-			} else {
-				c.comments = append(c.comments, e.What())
+		case fakepoller.CallDeviate, fakepoller.CallAnnotate, fakepoller.CallFinding:
+			text := fmt.Sprintf("%.3f %s: %s", e.At.Seconds(), e.Actor, e.What())
+			switch {
+			case f == nil && conn != "":
+				waiting[conn] = append(waiting[conn], text)
+			case e.Call != fakepoller.CallDeviate:
+				c.remark(f, text)
+			case f != nil:
+				f.comments = append(f.comments, text)
+			default:
+				c.comments = append(c.comments, text)
 			}
-		case fakepoller.CallAnnotate:
-			c.remark(c.conns[conn], e.Actor+": "+e.What())
-		case fakepoller.CallFinding:
-			c.remark(nil, e.What())
 		default:
-			f := c.onPacket(e)
+			f = c.onPacket(e)
 			if f != nil && conn != "" && c.conns[conn] != f {
 				c.conns[conn] = f
 				f.last.comments = append(f.last.comments, waiting[conn]...)
+				delete(waiting, conn)
 			}
 		}
+	}
+	for _, f := range c.opened {
+		f.last.comments = append(f.last.comments, f.comments...)
 	}
 	for _, text := range c.comments {
 		c.remark(nil, text)
@@ -120,9 +126,10 @@ const (
 // open sends the SYN of a new flow.
 func (c *capturer) open(at time.Duration, r route) *flow {
 	f := &flow{route: r}
-	c.opened++
+	c.opened = append(c.opened, f)
 	// Any number will do; a port that is used again wants a higher one.
-	f.next = [2]uint32{c.opened << 20, c.opened<<20 + 1<<19}
+	number := uint32(len(c.opened)) << 20
+	f.next = [2]uint32{number, number + 1<<19}
 	c.flows[r], c.flows[r.back()] = f, f
 	c.add(f, &packet{at: at, route: r, seq: f.next[0], flags: flagSYN})
 	f.next[0]++

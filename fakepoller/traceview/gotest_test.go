@@ -17,7 +17,7 @@ var keep = GoTestOptions{
 	Package:  "kept_test",
 	Test:     "TestEchoSplitLine",
 	Scenario: "echoScenario",
-	Message:  "client: got \"NO\\n\", want \"PONG\\n\"\n\n*/ `and` more",
+	Message:  "client:\tgot \"NO\\n\", want \"PONG\\n\"\n\n*/ `and` more\r\x00",
 }
 
 func goTest(t *testing.T, opts GoTestOptions) string {

@@ -222,7 +222,7 @@ func (t *track) apply(g *graph, e *fakepoller.Event) {
 		t.state = g.stateOf(e.Text)
 	case e.Call == fakepoller.CallClose:
 		t.open, t.state = false, nil
-	case !alarming(e.Err):
+	default:
 		t.open = true
 	}
 }

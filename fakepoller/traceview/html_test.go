@@ -153,6 +153,75 @@ func TestAnnotationsFindTheirConnection(t *testing.T) {
 	}
 }
 
+// A number is only ever what it is in one life: from the call that returned it to
+// the close.
+func TestSubjectsOfShortLives(t *testing.T) {
+	accept := fakepoller.Event{Actor: "worker 1", Call: fakepoller.CallAccept, FD: 5, N: 6, About: "listener 1"}
+	note := fakepoller.Event{Actor: "worker 1", Call: fakepoller.CallAnnotate, FD: 6, N: -1}
+	read := func(about string) fakepoller.Event {
+		return fakepoller.Event{Actor: "worker 1", Call: fakepoller.CallRead, FD: 6, About: about}
+	}
+	shut := fakepoller.Event{Actor: "worker 1", Call: fakepoller.CallClose, FD: 6, N: -1, About: "conn 1 server"}
+	for _, c := range []struct {
+		name   string
+		events []fakepoller.Event
+		want   string
+	}{
+		{"named later", []fakepoller.Event{accept, note, read("conn 1 server")}, "listener 1/conn 1, conn 1 server/conn 1, conn 1 server/conn 1"},
+		{"named before", []fakepoller.Event{read("conn 1 server"), note}, "conn 1 server/conn 1, conn 1 server/conn 1"},
+		{"a later life is another one's", []fakepoller.Event{accept, note, accept, read("conn 2 server")}, "listener 1/, /, listener 1/conn 2, conn 2 server/conn 2"},
+		{"so is an earlier one", []fakepoller.Event{read("conn 1 server"), accept, note}, "conn 1 server/conn 1, listener 1/, /"},
+		{"after the close", []fakepoller.Event{shut, note}, "conn 1 server/conn 1, /"},
+	} {
+		var got []string
+		for _, s := range findSubjects(c.events) {
+			got = append(got, s.end+"/"+s.conn)
+		}
+		if got := strings.Join(got, ", "); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+// Peers hold the left end of a connection, whoever connected, and workers the right.
+func TestPeersAreOnTheLeft(t *testing.T) {
+	events := proxied(t, faults.Plan{}, 1)
+	subjects := findSubjects(events)
+	g := newGraph(events, subjects, func(int) bool { return true })
+	looked := map[string]bool{}
+	for i := range events {
+		e, s := &events[i], subjects[i]
+		r := g.draw(e, s)
+		if connOf(s.end) == "" || r.Mark == 0 {
+			continue
+		}
+		l := g.lane(s.end)
+		looked[s.end] = true
+		if got, want := l.end(s) > l.Middle(), isWorker(e.Actor); got != want {
+			t.Errorf("%s: end on the right is %v, want %v", e, got, want)
+		}
+	}
+	if len(looked) != 4 {
+		t.Errorf("got %v, want both ends of two connections", looked)
+	}
+}
+
+func TestWhatIsClosedCostsNothing(t *testing.T) {
+	events := proxied(t, faults.Plan{}, 50)
+	subjects := findSubjects(events)
+	g := newGraph(events, subjects, func(int) bool { return true })
+	for i := range events {
+		if i%2 == 0 {
+			g.draw(&events[i], subjects[i])
+		} else {
+			g.skip(&events[i], subjects[i])
+		}
+	}
+	if got := len(g.tracks); got != 3 || len(g.byTrack) != got {
+		t.Errorf("tracks at the end: got %d and %d by name, want those of 3 listeners", got, len(g.byTrack))
+	}
+}
+
 func TestReusedNumbersAreWhatTheyWereThen(t *testing.T) {
 	w := fakepoller.New(fakepoller.Config{Trace: true})
 	defer w.Close()

@@ -15,7 +15,7 @@ import (
 // are made up around them, so that a stream looks like one of Linux's loopback.
 // A SYN is there once, however often it was sent. Deviations are comments on the
 // packet that they changed, or on the next one; states and findings are comments
-// on the packet that they follow.
+// on the packet that they follow. Each begins with its virtual time.
 //
 // Errors are those of w.
 func PCAPNG(w io.Writer, events []fakepoller.Event) error {

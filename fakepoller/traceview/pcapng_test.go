@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"edgewise.test/fakepoller"
@@ -28,13 +30,15 @@ func captured(t *testing.T, events []fakepoller.Event) []byte {
 }
 
 // The bytes, for where there is no tshark. A change is to be read by tshark first.
-func TestCaptureStaysAsTsharkHasReadIt(t *testing.T) {
+func TestCaptureStays(t *testing.T) {
 	for name, events := range map[string][]fakepoller.Event{
 		"refused.pcapng.hex": refused(t),
 		"said6.pcapng.hex":   said(t, addr6, "ok", []byte("hel"), []byte("lo")),
 	} {
 		checkGolden(t, name, hex.Dump(captured(t, events)))
 	}
+	events, _ := troubled(t)
+	checkGolden(t, "troubled.packets", packetText(capture(events)))
 }
 
 // The sum of a whole header or segment with its checksum is all ones (RFC 1071).
@@ -169,6 +173,103 @@ func TestPCAPNGReturnsTheErrorOfItsWriter(t *testing.T) {
 type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+// packetText is a line for each packet, with sequence numbers that count from the
+// first of each flow, and its comments.
+func packetText(packets []*packet) string {
+	var b strings.Builder
+	first := map[route]uint32{}
+	for _, p := range packets {
+		if p.flags&flagSYN != 0 {
+			first[p.route] = p.seq
+		}
+		ack := "-"
+		if p.flags&flagACK != 0 {
+			ack = fmt.Sprint(p.ack - first[p.route.back()])
+		}
+		fmt.Fprintf(&b, "%.3f %d > %d", p.at.Seconds(), p.route.from.Port(), p.route.to.Port())
+		for i, name := range [...]string{"FIN", "SYN", "RST", "PSH", "ACK"} {
+			if p.flags&(1<<i) != 0 {
+				b.WriteString(" " + name)
+			}
+		}
+		fmt.Fprintf(&b, " seq %d ack %s", p.seq-first[p.route], ack)
+		if len(p.data) > 0 {
+			fmt.Fprintf(&b, " %q", p.data)
+		}
+		b.WriteString("\n")
+		for _, c := range p.comments {
+			b.WriteString("\t# " + c + "\n")
+		}
+	}
+	return b.String()
+}
+
+// What the network says, event by event.
+func TestPacketsOfEvents(t *testing.T) {
+	client, server := netip.MustParseAddrPort("10.0.0.1:1000"), netip.MustParseAddrPort("10.0.0.2:443")
+	up := func(e fakepoller.Event) fakepoller.Event { e.From, e.To = client, server; return e }
+	down := func(e fakepoller.Event) fakepoller.Event { e.From, e.To = server, client; return e }
+	connect := up(fakepoller.Event{Actor: "worker 1", FD: 5, About: "conn 1", Call: fakepoller.CallConnect, Err: syscall.EINPROGRESS})
+	again := func(err error) fakepoller.Event { e := connect; e.Err = err; return e }
+	queued := up(fakepoller.Event{Actor: "listener 1", FD: -1, Call: fakepoller.CallNet, Text: netQueued})
+	fin := fakepoller.Event{Actor: "conn 1", FD: -1, Call: fakepoller.CallNet, Text: netFIN}
+	rst := fakepoller.Event{Actor: "conn 1", FD: -1, Call: fakepoller.CallNet, Text: netRST}
+	deviation := fakepoller.Event{Actor: "worker 1", FD: -1, Call: fakepoller.CallDeviate, Text: "worker 1 wait 1: 1 event"}
+	before := fakepoller.Event{Actor: "conn 1", FD: -1, Call: fakepoller.CallDeviate, Text: "conn 1 handshake 1: 1ms"}
+	finding := fakepoller.Event{Actor: "world", FD: -1, Call: fakepoller.CallFinding, Text: "leak"}
+	const open = "1000 > 443 SYN seq 0 ack -\n443 > 1000 SYN ACK seq 0 ack 1\n1000 > 443 ACK seq 1 ack 1\n"
+	for _, c := range []struct {
+		name   string
+		events []fakepoller.Event
+		want   string
+	}{
+		{"a SYN is sent once, however often connect is called", []fakepoller.Event{connect, again(syscall.EALREADY), queued, again(nil), again(syscall.EISCONN)}, open},
+		{"a port that is used again", []fakepoller.Event{connect, queued, down(rst), again(nil), queued}, open + "443 > 1000 RST ACK seq 1 ack 1\n" + open},
+		{"nobody answers", []fakepoller.Event{connect, again(syscall.ETIMEDOUT)}, "1000 > 443 SYN seq 0 ack -\n"},
+		{"both ends are told of a FIN once", []fakepoller.Event{connect, queued, down(fin), down(fin), up(fin)},
+			open + "443 > 1000 FIN ACK seq 1 ack 1\n1000 > 443 ACK seq 1 ack 2\n1000 > 443 FIN ACK seq 1 ack 2\n443 > 1000 ACK seq 2 ack 2\n"},
+		{"what deviates before a connection is there", []fakepoller.Event{before, connect}, "1000 > 443 SYN seq 0 ack -\n\t# conn 1: deviation conn 1 handshake 1: 1ms\n"},
+		{"what follows the last packet", []fakepoller.Event{connect, finding, deviation}, "1000 > 443 SYN seq 0 ack -\n\t# world: finding leak\n\t# worker 1: deviation worker 1 wait 1: 1 event\n"},
+		{"a connection's deviation that no packet follows", []fakepoller.Event{connect, before}, "1000 > 443 SYN seq 0 ack -\n\t# conn 1: deviation conn 1 handshake 1: 1ms\n"},
+		{"remarks without a packet", []fakepoller.Event{before, finding, deviation}, ""},
+	} {
+		got := strings.ReplaceAll(packetText(capture(c.events)), "0.000 ", "")
+		if got != c.want {
+			t.Errorf("%s:\ngot\n%s\nwant\n%s", c.name, got, c.want)
+		}
+	}
+	refusal := capture([]fakepoller.Event{connect, down(rst)})[1]
+	if refusal.seq != 0 || refusal.flags != flagRST|flagACK {
+		t.Errorf("refusal: got seq %d, flags %#x, want 0 and RST+ACK (RFC 9293, 3.5.2)", refusal.seq, refusal.flags)
+	}
+}
+
+func TestAddressesOfOnePacketAreOfOneFamily(t *testing.T) {
+	for _, c := range []struct {
+		from, to string
+		version  byte
+		length   int
+	}{
+		{"10.0.0.1:1", "10.0.0.2:2", 4, 40},
+		{"[::ffff:10.0.0.1]:1", "10.0.0.2:2", 4, 40},
+		{"10.0.0.1:1", "[::1]:2", 6, 60},
+		{"[fe80::1%eth0]:1", "[::1]:2", 6, 60},
+	} {
+		p := packet{route: route{netip.MustParseAddrPort(c.from), netip.MustParseAddrPort(c.to)}}
+		if b := p.bytes(); b[0]>>4 != c.version || len(b) != c.length {
+			t.Errorf("%s to %s: got version %d, %d bytes, want %d, %d", c.from, c.to, b[0]>>4, len(b), c.version, c.length)
+		}
+	}
+}
+
+// An option's length has 16 bits.
+func TestLongCommentsAreCut(t *testing.T) {
+	b := appendOption(nil, optionComment, strings.Repeat("x", 70_000))
+	if got := order.Uint16(b[2:]); got != maxOption || len(b) != 4+maxOption+1 {
+		t.Errorf("got length %d in %d bytes, want %d in %d", got, len(b), maxOption, 4+maxOption+1)
+	}
+}
 
 func saved(t *testing.T, events []fakepoller.Event) string {
 	t.Helper()

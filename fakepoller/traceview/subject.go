@@ -79,6 +79,9 @@ func addConns(events []fakepoller.Event, found []subject) {
 		if e.Call == fakepoller.CallClose {
 			delete(owners, d)
 		}
+		if opens(e) && poller.FD(e.N) != e.FD {
+			delete(owners, descriptor{e.Actor, poller.FD(e.N)})
+		}
 		if conn := connOf(s.end); conn != "" {
 			s.conn = conn
 			if e.Call == fakepoller.CallConnect && e.From.IsValid() {

@@ -12,9 +12,17 @@ import (
 
 // Conn is one end of a connection. Results and errors are those of a
 // [*net.TCPConn].
-type Conn struct{ s *socket }
+type Conn struct {
+	s             *socket
+	local, remote net.Addr
+}
 
 var _ net.Conn = (*Conn)(nil)
+
+func newConn(s *socket) *Conn {
+	local, remote := s.addrs()
+	return &Conn{s, local, remote}
+}
 
 // Read implements [net.Conn].
 func (c *Conn) Read(p []byte) (int, error) {
@@ -42,10 +50,10 @@ func (c *Conn) CloseWrite() error { return c.fail("close", "shutdown", c.s.simpl
 func (c *Conn) CloseRead() error { return c.fail("close", "shutdown", c.s.simple(kindCloseRead)) }
 
 // LocalAddr implements [net.Conn]. It is a [*net.TCPAddr].
-func (c *Conn) LocalAddr() net.Addr { local, _ := c.s.addrs(); return local }
+func (c *Conn) LocalAddr() net.Addr { return c.local }
 
 // RemoteAddr implements [net.Conn]. It is a [*net.TCPAddr].
-func (c *Conn) RemoteAddr() net.Addr { _, remote := c.s.addrs(); return remote }
+func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
 // SetDeadline implements [net.Conn].
 func (c *Conn) SetDeadline(t time.Time) error {
@@ -94,16 +102,14 @@ func (c *Conn) fail(op, call string, err error) error {
 	if err == nil {
 		return nil
 	}
-	local, remote := c.s.addrs()
-	return &net.OpError{Op: op, Net: "tcp", Source: local, Addr: remote, Err: systemError(call, err)}
+	return &net.OpError{Op: op, Net: "tcp", Source: c.local, Addr: c.remote, Err: systemError(call, err)}
 }
 
 func (c *Conn) failSet(err error) error {
 	if err == nil {
 		return nil
 	}
-	local, _ := c.s.addrs()
-	return &net.OpError{Op: "set", Net: "tcp", Addr: local, Err: err}
+	return &net.OpError{Op: "set", Net: "tcp", Addr: c.local, Err: err}
 }
 
 func systemError(call string, err error) error {

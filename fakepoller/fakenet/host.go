@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 
 	"edgewise.test/fakepoller"
@@ -29,7 +30,7 @@ func (h *Host) Listen(network, address string) (net.Listener, error) {
 	if err != nil {
 		return nil, &net.OpError{Op: "listen", Net: network, Addr: net.TCPAddrFromAddrPort(to), Err: systemError("bind", err)}
 	}
-	return &Listener{s}, nil
+	return newListener(s), nil
 }
 
 // Dial is [net.Dial].
@@ -50,7 +51,7 @@ func (h *Host) DialContext(ctx context.Context, network, address string) (net.Co
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Addr: net.TCPAddrFromAddrPort(to), Err: systemError("connect", err)}
 	}
-	return &Conn{s}, nil
+	return newConn(s), nil
 }
 
 //go:norace
@@ -78,7 +79,7 @@ func (h *Host) dial(ctx context.Context, to netip.AddrPort) (*socket, error) {
 	ok := h.n.submit(o)
 	raceEnable()
 	if !ok {
-		return nil, o.err
+		return nil, errStopped
 	}
 	select {
 	case <-o.done:
@@ -88,11 +89,22 @@ func (h *Host) dial(ctx context.Context, to netip.AddrPort) (*socket, error) {
 		h.n.wake()
 		<-o.done
 		raceEnable()
-		if o.err == errCancelled {
+		if _, err := o.result(); err == errCancelled {
 			return nil, contextError(ctx.Err())
 		}
 	}
-	return o.made, o.err
+	return o.result()
+}
+
+// result is what the scheduler has left in a dial.
+//
+//go:norace
+func (o *op) result() (*socket, error) {
+	err := o.err
+	if o.failed != "" {
+		err = os.NewSyscallError(o.failed, err)
+	}
+	return o.made, err
 }
 
 // resolve finds an address. There is no DNS: names are those of Config.Hosts.

@@ -7,9 +7,17 @@ import (
 
 // Listener is a listening socket. Results and errors are those of a
 // [*net.TCPListener].
-type Listener struct{ s *socket }
+type Listener struct {
+	s    *socket
+	addr net.Addr
+}
 
 var _ net.Listener = (*Listener)(nil)
+
+func newListener(s *socket) *Listener {
+	local, _ := s.addrs()
+	return &Listener{s, local}
+}
 
 // Accept implements [net.Listener].
 func (l *Listener) Accept() (net.Conn, error) {
@@ -17,7 +25,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, l.fail("accept", "accept4", err)
 	}
-	return &Conn{s}, nil
+	return newConn(s), nil
 }
 
 // Close implements [net.Listener]. Connections that nobody has accepted are
@@ -25,7 +33,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 func (l *Listener) Close() error { return l.fail("close", "close", l.s.close()) }
 
 // Addr implements [net.Listener]. It is a [*net.TCPAddr].
-func (l *Listener) Addr() net.Addr { local, _ := l.s.addrs(); return local }
+func (l *Listener) Addr() net.Addr { return l.addr }
 
 // SetDeadline limits Accept.
 func (l *Listener) SetDeadline(t time.Time) error {

@@ -110,15 +110,16 @@ type op struct {
 	on    *socket // of all others
 	next  *op
 
-	buf   []byte
-	n     int
-	err   error
-	addr  netip.AddrPort // to dial, or to listen on
-	opt   poller.SockOpt // of a kindSet
-	value int
-	made  *socket // by a dial, a listen or an accept
-	edge  *edge   // from a dial to its accept
-	fd    poller.FD
+	buf    []byte
+	n      int
+	err    error
+	failed string         // the system call, where there is more than one
+	addr   netip.AddrPort // to dial, or to listen on
+	opt    poller.SockOpt // of a kindSet
+	value  int
+	made   *socket // by a dial, a listen or an accept
+	edge   *edge   // from a dial to its accept
+	fd     poller.FD
 
 	until, expires instant // the deadline that it knows, and when it fires
 	asked          bool    // about how late it fires

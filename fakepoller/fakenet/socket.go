@@ -2,10 +2,10 @@ package fakenet
 
 import (
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
-	"edgewise.test/fakepoller"
 	"edgewise.test/poller"
 )
 
@@ -18,7 +18,7 @@ type socket struct {
 	key  key // without kind and seq
 	by   key // the operation that made it
 
-	local, remote net.Addr
+	local, remote netip.AddrPort
 	in, out       *edge // what the race detector is told about each direction
 
 	seq     [kinds]int // under Net.mu
@@ -200,8 +200,9 @@ func (s *socket) setDeadline(t time.Time, which ...*atomic.Int64) error {
 	return nil
 }
 
+// addrs makes what the caller may keep; the scheduler's memory is not for it.
+//
 //go:norace
-func (s *socket) addrs() (local, remote net.Addr) { return s.local, s.remote }
-
-//go:norace
-func (s *socket) worker() *fakepoller.Worker { return s.host.k }
+func (s *socket) addrs() (local, remote net.Addr) {
+	return net.TCPAddrFromAddrPort(s.local), net.TCPAddrFromAddrPort(s.remote)
+}

@@ -154,7 +154,7 @@ func (s *scheduler) dial(o *op) bool {
 	if o.phase == begun {
 		fd, err := k.Socket(poller.DomainOf(o.addr.Addr()))
 		if err != nil {
-			o.err = os.NewSyscallError("socket", err)
+			o.failed, o.err = "socket", err
 			return true
 		}
 		if o.fd, err = fd, k.Connect(fd, o.addr); err != syscall.EINPROGRESS && err != nil {
@@ -185,10 +185,7 @@ func (s *scheduler) dial(o *op) bool {
 
 func (s *scheduler) newSocket(h *Host, fd poller.FD, k, by key, local, remote netip.AddrPort) *socket {
 	k.index = s.a.Conn(h.k, fd)
-	made := &socket{n: s.n, host: h, fd: fd, key: k, by: by, local: net.TCPAddrFromAddrPort(local)}
-	if remote.IsValid() {
-		made.remote = net.TCPAddrFromAddrPort(remote)
-	}
+	made := &socket{n: s.n, host: h, fd: fd, key: k, by: by, local: local, remote: remote}
 	s.sockets = append(s.sockets, made)
 	s.open++
 	return made

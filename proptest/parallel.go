@@ -25,18 +25,26 @@ type piece struct {
 	fresh                 []faults.Plan // plans of runs that covered something that the wave's start had not
 }
 
-// wave is how many tasks run between two looks at their results. It is a number
-// and not a multiple of the cores: what a wave knows must not depend on them.
+// wave is the most tasks that run between two looks at their results. Where tasks
+// know what earlier ones found it is what they wait for, and so must not depend
+// on the cores; elsewhere a few for each core are enough.
 const wave = 64
+
+func (s *search) cores() int {
+	if s.Cores > 0 {
+		return s.Cores
+	}
+	return runtime.GOMAXPROCS(0)
+}
 
 // each runs tasks until next has no more, one has found something, or more, asked
 // before each piece is counted, says that it is enough. It returns how many were.
-func (s *search) each(next func() (task, bool), more func() bool) (found *found, counted int) {
-	tasks := make([]task, 0, wave)
-	pieces := make([]piece, wave)
+func (s *search) each(size int, next func() (task, bool), more func() bool) (found *found, counted int) {
+	tasks := make([]task, 0, size)
+	pieces := make([]piece, size)
 	for more() {
 		tasks = tasks[:0]
-		for len(tasks) < wave {
+		for len(tasks) < size {
 			t, ok := next()
 			if !ok {
 				break
@@ -71,11 +79,7 @@ func (s *search) each(next func() (task, bool), more func() bool) (found *found,
 // onAllCores runs the tasks of a wave. One that comes behind a failure is not
 // begun: it will not be counted.
 func (s *search) onAllCores(tasks []task, pieces []piece) {
-	cores := s.Cores
-	if cores <= 0 {
-		cores = runtime.GOMAXPROCS(0)
-	}
-	cores = min(cores, len(tasks))
+	cores := min(s.cores(), len(tasks))
 	var taken, failed atomic.Int64
 	failed.Store(int64(len(tasks)))
 	work := func(r *runner) {

@@ -20,7 +20,11 @@ func (s *search) portfolio() *found {
 		strategies = Strategies
 	}
 	n := 0
-	f, _ := s.each(func() (task, bool) {
+	size := wave
+	if left := s.left(); left < wave*seedsPerTask {
+		size = (left + seedsPerTask - 1) / seedsPerTask
+	}
+	f, _ := s.each(max(size, 1), func() (task, bool) {
 		n++
 		strategy, seed := strategies[n%len(strategies)], s.Seed+uint64(n*seedsPerTask)
 		corpus := s.corpus // as it is when the wave begins

@@ -198,7 +198,7 @@ func (s *search) single(choices []faults.Choice) *found {
 	}
 	pieces := slices.Collect(slices.Chunk(all, singlesPerPiece))
 	next := 0
-	f, counted := s.each(func() (task, bool) {
+	f, counted := s.each(2*s.cores(), func() (task, bool) {
 		if next == len(pieces) {
 			return nil, false
 		}
@@ -227,7 +227,7 @@ func (s *search) pairs(choices []faults.Choice) *found {
 		}
 	}
 	next, budget := 0, s.Schedules*pairShare/100
-	f, done := s.each(func() (task, bool) {
+	f, done := s.each(2*s.cores(), func() (task, bool) {
 		if next == len(firsts) {
 			return nil, false
 		}

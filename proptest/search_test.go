@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -143,6 +144,20 @@ func TestShardsAddUp(t *testing.T) {
 	}
 	if single != whole.Single || pairs != whole.Pairs {
 		t.Errorf("got %d single and %d pairs in three shards, want %d and %d", single, pairs, whole.Single, whole.Pairs)
+	}
+}
+
+// A small budget is not overrun by what was begun for nothing.
+func TestSearchKeepsToItsBudget(t *testing.T) {
+	for _, budget := range []int{3, 50, 500, 2000} {
+		var runs atomic.Int64
+		r := proptest.Search(proptest.Config{Schedules: budget, Cores: 2, Scenario: func(w *proptest.World) {
+			runs.Add(1)
+			line(wholeLine)(w)
+		}})
+		if got := int(runs.Load()); got > 2*budget+400 {
+			t.Errorf("budget %d: the scenario ran %d times, and %d were counted", budget, got, r.Schedules)
+		}
 	}
 }
 

@@ -4,44 +4,18 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"time"
 
-	"edgewise.test/pipeline"
 	"edgewise.test/pipeline/tcpproxy"
-)
-
-// The extensions that there are, by Envoy's names and types.
-const (
-	tlsInspectorName = "envoy.filters.listener.tls_inspector"
-	tlsInspectorType = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
-	tcpProxyName     = "envoy.filters.network.tcp_proxy"
-	tcpProxyType     = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 )
 
 // config is the part of Envoy's envoy.config.bootstrap.v3.Bootstrap that the
 // program knows. Workers share it and do not change it.
 type config struct {
+	// admin is where the admin interface listens. The zero AddrPort means that
+	// there is none.
+	admin     netip.AddrPort
 	listeners []listener
 	clusters  []tcpproxy.ClusterConfig
-}
-
-// listener is envoy.config.listener.v3.Listener.
-type listener struct {
-	name    string
-	address netip.AddrPort
-	// tlsInspector is all that listener_filters can hold.
-	tlsInspector bool
-	// pipeline is without factories: what they make belongs to one worker.
-	pipeline     pipeline.ListenerConfig
-	chains       []tcpProxy // those of pipeline.FilterChains
-	defaultChain tcpProxy   // that of pipeline.DefaultFilterChain, if there is one
-}
-
-// tcpProxy is envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.
-type tcpProxy struct {
-	statPrefix  string
-	cluster     string
-	idleTimeout time.Duration
 }
 
 // loadConfig reads a file. The error names it, and the place that is wrong.
@@ -66,8 +40,12 @@ func parseConfig(name string, data []byte) (*config, error) {
 }
 
 func readBootstrap(n node) *config {
-	static := n.object("static_resources")("static_resources").required().object("listeners", "clusters")
+	field := n.object("static_resources", "admin")
+	static := field("static_resources").required().object("listeners", "clusters")
 	cfg := &config{}
+	if n := field("admin"); n.present() {
+		cfg.admin = readAddress(n.object("address")("address"))
+	}
 	var clusters, names []string
 	for _, n := range static("clusters").list() {
 		cluster := readCluster(n, clusters)
@@ -90,7 +68,7 @@ func readBootstrap(n node) *config {
 }
 
 func readCluster(n node, others []string) tcpproxy.ClusterConfig {
-	field := n.object("name", "type", "connect_timeout", "lb_policy", "load_assignment")
+	field := n.object("name", "type", "connect_timeout", "lb_policy", "load_assignment", "transport_socket")
 	cluster := tcpproxy.ClusterConfig{
 		Name:           field("name").definition(others),
 		ConnectTimeout: field("connect_timeout").duration(),
@@ -113,6 +91,9 @@ func readCluster(n node, others []string) tcpproxy.ClusterConfig {
 			cluster.Hosts = append(cluster.Hosts, host)
 		}
 	}
+	if n := field("transport_socket"); n.present() {
+		cluster.Preface = readUpstreamTransportSocket(n)
+	}
 	return cluster
 }
 
@@ -122,88 +103,15 @@ func readAddress(n node) netip.AddrPort {
 	return netip.AddrPortFrom(socket("address").required().ip(), socket("port_value").required().port())
 }
 
-func readListener(n node, others, clusters []string) listener {
-	field := n.object("name", "stat_prefix", "address", "listener_filters", "listener_filters_timeout",
-		"continue_on_listener_filters_timeout", "filter_chains", "default_filter_chain")
-	l := listener{
-		name:         field("name").definition(others),
-		address:      readAddress(field("address")),
-		tlsInspector: readListenerFilters(field("listener_filters")),
-		pipeline: pipeline.ListenerConfig{
-			StatPrefix:                       field("stat_prefix").text(),
-			ListenerFiltersTimeout:           field("listener_filters_timeout").duration(),
-			ContinueOnListenerFiltersTimeout: field("continue_on_listener_filters_timeout").bool(),
-		},
-	}
-	for _, n := range field("filter_chains").list() {
-		chain, proxy := readFilterChain(n, l.tlsInspector, clusters)
-		l.pipeline.FilterChains = append(l.pipeline.FilterChains, chain)
-		l.chains = append(l.chains, proxy)
-	}
-	if n := field("default_filter_chain"); n.present() {
-		chain, proxy := readFilterChain(n, l.tlsInspector, clusters)
-		l.pipeline.DefaultFilterChain, l.defaultChain = &chain, proxy
-	} else if len(l.chains) == 0 {
-		field("filter_chains").fail("missing")
-	}
-	if err := l.pipeline.Validate(); err != nil {
-		n.doc.fail("", "%s.%s", n.path, err)
-	}
-	return l
-}
-
-func readListenerFilters(n node) (tlsInspector bool) {
-	for i, n := range n.list() {
-		readExtension(n, tlsInspectorName, tlsInspectorType)
-		if i > 0 {
-			n.fail("%s is there already", tlsInspectorName)
-		}
-		tlsInspector = true
-	}
-	return tlsInspector
-}
-
-func readFilterChain(n node, tlsInspector bool, clusters []string) (pipeline.FilterChain, tcpProxy) {
-	field := n.object("name", "filter_chain_match", "filters")
-	match := field("filter_chain_match").object("server_names", "transport_protocol", "application_protocols")
-	chain := pipeline.FilterChain{
-		Name: field("name").text(),
-		FilterChainMatch: pipeline.FilterChainMatch{
-			ServerNames:          match("server_names").texts(),
-			TransportProtocol:    match("transport_protocol").text(),
-			ApplicationProtocols: match("application_protocols").texts(),
-		},
-	}
-	for _, name := range []string{"server_names", "application_protocols"} {
-		if match(name).present() && !tlsInspector {
-			match(name).fail("never matches without the listener filter %s", tlsInspectorName)
-		}
-	}
-	var proxy tcpProxy
-	for i, n := range field("filters").atLeastOne() {
-		if i > 0 {
-			n.fail("nothing can follow %s", tcpProxyName)
-		}
-		proxy = readTCPProxy(n, clusters)
-	}
-	return chain, proxy
-}
-
-func readTCPProxy(n node, clusters []string) tcpProxy {
-	field := readExtension(n, tcpProxyName, tcpProxyType, "stat_prefix", "cluster", "idle_timeout")
-	return tcpProxy{
-		statPrefix:  field("stat_prefix").required().text(),
-		cluster:     field("cluster").reference(clusters),
-		idleTimeout: field("idle_timeout").duration(),
-	}
-}
-
 // readExtension checks a name and a google.protobuf.Any, and returns a reader of the
 // fields of its message.
-func readExtension(n node, name, typeURL string, fields ...string) func(name string) node {
+func readExtension(n node, e extension, fields ...string) func(name string) node {
 	field := n.object("name", "typed_config")
-	field("name").required().oneOf(name)
-	message := field("typed_config").required()
-	message.field("@type").required().oneOf(typeURL)
-	return message.object(append([]string{"@type"}, fields...)...)
+	field("name").required().oneOf(e.name)
+	return readMessage(field("typed_config"), e, fields...)
+}
+
+func readMessage(n node, e extension, fields ...string) func(name string) node {
+	n.required().field("@type").required().oneOf(e.typeURL())
+	return n.object(append([]string{"@type"}, fields...)...)
 }

@@ -30,22 +30,23 @@ func TestSampleLoads(t *testing.T) {
 	}
 	want := &config{
 		listeners: []listener{{
-			name:         "ingress",
-			address:      netip.MustParseAddrPort("127.0.0.1:8443"),
-			tlsInspector: true,
+			name:    "ingress",
+			address: netip.MustParseAddrPort("127.0.0.1:8443"),
+			managed: pipeline.ManagedListener{Name: "ingress", StatPrefix: "ingress"},
+			filters: []listenerFilter{{name: "envoy.filters.listener.tls_inspector"}},
 			pipeline: pipeline.ListenerConfig{
-				StatPrefix:             "ingress",
 				ListenerFiltersTimeout: 15 * time.Second,
 				FilterChains: []pipeline.FilterChain{
 					{Name: "web", FilterChainMatch: match([]string{"web.test"})},
 					{Name: "api over HTTP/2", FilterChainMatch: match([]string{"*.api.test"}, "h2")},
 					{Name: "api", FilterChainMatch: match([]string{"*.api.test"})},
 				},
+				MaxConnectionsToAcceptOnDrain: drainedQueue,
 			},
-			chains: []tcpProxy{
-				{statPrefix: "web", cluster: "web", idleTimeout: time.Hour},
-				{statPrefix: "api_h2", cluster: "api_h2"},
-				{statPrefix: "api", cluster: "api"},
+			chains: []filterChain{
+				{proxy: tcpProxyConfig{statPrefix: "web", cluster: "web", idleTimeout: time.Hour}},
+				{proxy: tcpProxyConfig{statPrefix: "api_h2", cluster: "api_h2"}},
+				{proxy: tcpProxyConfig{statPrefix: "api", cluster: "api"}},
 			},
 		}},
 		clusters: []tcpproxy.ClusterConfig{
@@ -54,9 +55,18 @@ func TestSampleLoads(t *testing.T) {
 			{Name: "api", Hosts: hosts("127.0.0.1:9003", "127.0.0.1:9004"), ConnectTimeout: 5 * time.Second},
 		},
 	}
-	options := cmp.AllowUnexported(config{}, listener{}, tcpProxy{})
-	comparer := cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })
-	if diff := cmp.Diff(want, got, options, comparer); diff != "" {
+	options := cmp.Options{
+		cmp.AllowUnexported(config{}, listener{}, listenerFilter{}, filterChain{}, tcpProxyConfig{}),
+		cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }),
+		cmp.FilterPath(func(p cmp.Path) bool { // what a person does not write down
+			switch p.Last().String() {
+			case ".build", ".revision", ".chainsRevision", ".Revision":
+				return true
+			}
+			return strings.HasSuffix(p.String(), "chains.pipeline") // the same as in the listener
+		}, cmp.Ignore()),
+	}
+	if diff := cmp.Diff(want, got, options); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -81,7 +91,7 @@ func TestConfigIsAccepted(t *testing.T) {
 		},
 		"a timeout of 0, which is none": {
 			`"idle_timeout": "3600s"`, `"idle_timeout": "0s"`,
-			func(c *config) bool { return c.listeners[0].chains[0].idleTimeout < 0 },
+			func(c *config) bool { return c.listeners[0].chains[0].proxy.idleTimeout < 0 },
 		},
 		"a part of a second": {
 			`"connect_timeout": "5s"`, `"connect_timeout": "0.250s"`,
@@ -97,9 +107,9 @@ func TestConfigIsAccepted(t *testing.T) {
 		},
 		"a default filter chain": {
 			`"filter_chains"`, `"default_filter_chain": {"filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": {` +
-				`"@type": "` + tcpProxyType + `", "stat_prefix": "rest", "cluster": "web"}}]}, "filter_chains"`,
+				`"@type": "` + tcpProxy.typeURL() + `", "stat_prefix": "rest", "cluster": "web"}}]}, "filter_chains"`,
 			func(c *config) bool {
-				return c.listeners[0].pipeline.DefaultFilterChain != nil && c.listeners[0].defaultChain.cluster == "web"
+				return c.listeners[0].pipeline.DefaultFilterChain != nil && c.listeners[0].defaultChain.proxy.cluster == "web"
 			},
 		},
 		"a cluster that nothing uses": {
@@ -144,13 +154,15 @@ func TestConfigErrors(t *testing.T) {
 			`98:4: unexpected end of JSON input`,
 		},
 		"field of something that is not there": {
-			`"static_resources": {`, `"admin": {}, "static_resources": {`,
-			`admin: unknown field (known: static_resources)`,
+			`"static_resources": {`, `"node": {}, "static_resources": {`,
+			`node: unknown field (known: static_resources, admin)`,
 		},
 		"misspelt field": {
 			`"listener_filters_timeout"`, `"listener_filter_timeout"`,
 			ingress + `.listener_filter_timeout: unknown field (known: name, stat_prefix, address, listener_filters, ` +
-				`listener_filters_timeout, continue_on_listener_filters_timeout, filter_chains, default_filter_chain)`,
+				`listener_filters_timeout, continue_on_listener_filters_timeout, filter_chains, default_filter_chain, use_original_dst, ` +
+				`bind_to_port, enable_reuse_port, tcp_backlog_size, connection_balance_config, per_connection_buffer_limit_bytes, ` +
+				`max_connections_to_accept_per_socket_event)`,
 		},
 		"field given twice": {
 			`"name": "ingress",`, `"name": "ingress", "name": "ingress",`,
@@ -235,11 +247,11 @@ func TestConfigErrors(t *testing.T) {
 				`is not supported (have: envoy.filters.network.tcp_proxy)`,
 		},
 		"type of another filter": {
-			`"@type": "` + tcpProxyType + `"`, `"@type": "` + tlsInspectorType + `"`,
-			proxy + `.@type: "` + tlsInspectorType + `" is not supported (have: ` + tcpProxyType + `)`,
+			`"@type": "` + tcpProxy.typeURL() + `"`, `"@type": "` + tlsInspector.typeURL() + `"`,
+			proxy + `.@type: "` + tlsInspector.typeURL() + `" is not supported (have: ` + tcpProxy.typeURL() + `)`,
 		},
 		"filter without a type": {
-			`{"@type": "` + tlsInspectorType + `"}`, `{}`,
+			`{"@type": "` + tlsInspector.typeURL() + `"}`, `{}`,
 			ingress + `.listener_filters[0].typed_config.@type: missing`,
 		},
 		"two network filters": {
@@ -249,15 +261,15 @@ func TestConfigErrors(t *testing.T) {
 			ingress + `.filter_chains[0].filters[1]: nothing can follow envoy.filters.network.tcp_proxy`,
 		},
 		"two TLS inspectors": {
-			`{"@type": "` + tlsInspectorType + `"}`,
-			`{"@type": "` + tlsInspectorType + `"}}, {"name": "` + tlsInspectorName + `", "typed_config": {"@type": "` + tlsInspectorType + `"}`,
+			`{"@type": "` + tlsInspector.typeURL() + `"}`,
+			`{"@type": "` + tlsInspector.typeURL() + `"}}, {"name": "` + tlsInspector.name + `", "typed_config": {"@type": "` + tlsInspector.typeURL() + `"}`,
 			ingress + `.listener_filters[1]: envoy.filters.listener.tls_inspector is there already`,
 		},
 		"server names that nobody finds out": {
 			`"listener_filters": [
           {
             "name": "envoy.filters.listener.tls_inspector",
-            "typed_config": {"@type": "` + tlsInspectorType + `"}
+            "typed_config": {"@type": "` + tlsInspector.typeURL() + `"}
           }
         ]`, `"listener_filters": []`,
 			ingress + `.filter_chains[0].filter_chain_match.server_names: ` +
@@ -370,5 +382,5 @@ func sampleWith(t *testing.T, old, new string) []byte {
 func plainListener(name string, port int) string {
 	return fmt.Sprintf(`{"name": %q, "address": {"socket_address": {"address": "127.0.0.1", "port_value": %d}}, "filter_chains": [{"filters": [`+
 		`{"name": "envoy.filters.network.tcp_proxy", "typed_config": {"@type": %q, "stat_prefix": "plain", "cluster": "web"}}]}]}`,
-		name, port, tcpProxyType)
+		name, port, tcpProxy.typeURL())
 }

@@ -1,6 +1,7 @@
-// Edgeproxy routes TLS connections by server name (SNI) and application protocol
-// (ALPN) to upstreams, without terminating TLS. Its configuration is a part of
-// Envoy's; see README.md.
+// Edgeproxy routes connections by what package pipeline finds out before the first
+// routed byte, such as server name (SNI), application protocol (ALPN) and addresses,
+// to upstreams. It passes TLS through or terminates it, and speaks the PROXY
+// protocol on both sides. Its configuration is a part of Envoy's; see README.md.
 package main
 
 import (
@@ -8,7 +9,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"os/signal"
 	"runtime"
@@ -16,8 +16,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"edgewise.test/pipeline"
 )
 
 // Exit statuses.
@@ -96,65 +94,61 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 func serve(cfg *config, opts options, stdout, stderr io.Writer) error {
 	signals := make(chan os.Signal, 16)
 	stopSignals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	signal.Notify(signals, append(stopSignals, dumpSignals...)...)
+	signal.Notify(signals, slices.Concat(stopSignals, dumpSignals, reloadSignals)...)
 	defer signal.Stop(signals)
 
-	workers, err := listen(cfg, opts.workers, stdout)
+	p, err := newProxy(cfg, opts.workers, opts.drainTime)
 	if err != nil {
 		return err
 	}
-	ended := make(chan error, len(workers))
-	for _, w := range workers {
-		go func() { ended <- w.run() }()
-	}
-	for left := len(workers); left > 0; {
+	announce(p, stdout)
+	drained, draining := make(chan struct{}), false
+	for {
 		select {
 		case s := <-signals:
-			if slices.Contains(dumpSignals, s) {
-				dump(workers, stderr)
-				continue
+			switch {
+			case slices.Contains(dumpSignals, s):
+				dump(p, stderr)
+			case draining: // nothing is to be changed any more
+			case slices.Contains(reloadSignals, s):
+				reload(p, opts.config, stdout, stderr)
+			default:
+				draining = true
+				signal.Reset(stopSignals...) // the second one ends the process
+				p.drain(func() { close(drained) })
 			}
-			signal.Reset(stopSignals...) // the second one ends the process
-			for _, w := range workers {
-				w.drain(opts.drainTime)
-			}
-		case err := <-ended:
-			if err != nil {
-				return err
-			}
-			left--
+		case <-drained:
+			return p.stop()
+		case err := <-p.ended:
+			return err
 		}
 	}
-	return nil
 }
 
-// listen makes the workers, and tells stdout the bound addresses in one line.
-func listen(cfg *config, n int, stdout io.Writer) ([]*worker, error) {
-	addresses := make([]netip.AddrPort, len(cfg.listeners))
-	for i, l := range cfg.listeners {
-		addresses[i] = l.address
-	}
-	workers := make([]*worker, n)
-	for i := range workers {
-		w, err := newWorker(cfg, addresses)
-		if err != nil {
-			return nil, err
-		}
-		workers[i] = w
-	}
-	bound := make([]string, len(addresses))
-	for i, l := range cfg.listeners {
-		bound[i] = fmt.Sprintf("%s on %v", l.name, addresses[i])
+// announce tells stdout the bound addresses in one line.
+func announce(p *proxy, stdout io.Writer) {
+	var bound []string
+	for _, l := range p.addresses() {
+		bound = append(bound, fmt.Sprintf("%s on %v", l.name, l.address))
 	}
 	fmt.Fprintf(stdout, "edgeproxy: listening: %s\n", strings.Join(bound, ", "))
-	return workers, nil
+}
+
+// reload reads the configuration again. A bad one changes nothing.
+func reload(p *proxy, name string, stdout, stderr io.Writer) {
+	cfg, err := loadConfig(name)
+	if err == nil {
+		err = p.reload(cfg)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "edgeproxy: reload:", err)
+		return
+	}
+	announce(p, stdout)
 }
 
 // dump writes the sum of all workers' counters, and an empty line behind them.
-func dump(workers []*worker, stderr io.Writer) {
-	var snapshots []pipeline.Snapshot
-	for _, w := range workers {
-		snapshots = append(snapshots, w.snapshot())
-	}
-	fmt.Fprintf(stderr, "%v\n", pipeline.MergeSnapshots(snapshots...))
+func dump(p *proxy, stderr io.Writer) {
+	s, _, _ := p.snapshot()
+	fmt.Fprintf(stderr, "%v\n", s)
 }

@@ -6,12 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
-	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 )
 
 // node is one value of a JSON document and the path to it, strict in the way of
@@ -137,6 +133,30 @@ func (n node) atLeastOne() []node {
 	return nodes
 }
 
+// only reports all of names that are there but the one that may be, as protobuf's
+// oneof does. It returns that one's name, "" when there is none.
+func (n node) only(names ...string) (name string) {
+	for _, other := range names {
+		switch {
+		case !n.field(other).present():
+		case name == "":
+			name = other
+		default:
+			n.field(other).fail("%s is there already", name)
+		}
+	}
+	return name
+}
+
+// canonical is the value as JSON with sorted fields, the same for the same value.
+func (n node) canonical() string {
+	text, err := json.Marshal(n.value)
+	if err != nil {
+		panic(fmt.Sprintf("edgeproxy: %s: decoded JSON does not encode: %v", n.path, err))
+	}
+	return string(text)
+}
+
 func (n node) text() string {
 	s, _ := as[string](n, "a string")
 	return s
@@ -181,65 +201,6 @@ func (n node) reference(defined []string) string {
 	}
 	return s
 }
-
-func (n node) port() uint16 {
-	number, ok := as[json.Number](n, "a number")
-	if !ok {
-		return 0
-	}
-	port, err := strconv.ParseUint(number.String(), 10, 16)
-	if err != nil {
-		n.fail("%s: want a port from 0 to 65535", number)
-	}
-	return uint16(port)
-}
-
-func (n node) ip() netip.Addr {
-	s, ok := as[string](n, "a string")
-	if !ok {
-		return netip.Addr{}
-	}
-	addr, err := netip.ParseAddr(s)
-	if err != nil {
-		n.fail("%q: want an IP address", s)
-	}
-	return addr
-}
-
-// duration is a google.protobuf.Duration, not negative. 0 means "off" in Envoy; in
-// package pipeline 0 means the default, and -1 off. The result is pipeline's.
-func (n node) duration() time.Duration {
-	s, ok := as[string](n, `a duration such as "15s" or "0.5s"`)
-	if !ok {
-		return 0
-	}
-	d, ok := parseDuration(s)
-	switch {
-	case !ok:
-		n.fail(`%q: want a duration such as "15s" or "0.5s"`, s)
-	case d == 0:
-		return -1
-	}
-	return d
-}
-
-// parseDuration reads what protobuf's JSON writes: digits, up to nine more of them
-// behind a point, and "s".
-func parseDuration(s string) (time.Duration, bool) {
-	s, ok := strings.CutSuffix(s, "s")
-	seconds, fraction, point := strings.Cut(s, ".")
-	if !ok || !digits(seconds) || point && (!digits(fraction) || len(fraction) > 9) {
-		return 0, false
-	}
-	whole, err := strconv.ParseInt(seconds, 10, 64)
-	if err != nil || whole >= math.MaxInt64/int64(time.Second) {
-		return 0, false
-	}
-	nanos, _ := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
-	return time.Duration(whole)*time.Second + time.Duration(nanos), true
-}
-
-func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 // as is the value of n when it is there and has type T; another type is an error.
 func as[T any](n node, want string) (T, bool) {

@@ -198,12 +198,12 @@ func configFor(chains ...chain) string {
 	}
 	listener := object{
 		"name": "ingress", "stat_prefix": "ingress", "address": socketAddress("127.0.0.1:0"),
-		"listener_filters": extension(tlsInspectorName, object{"@type": tlsInspectorType}),
+		"listener_filters": extension(tlsInspector.name, object{"@type": tlsInspector.typeURL()}),
 	}
 	var matching, clusters []object
 	for _, c := range chains {
-		filterChain := object{"name": c.name, "filters": extension(tcpProxyName,
-			object{"@type": tcpProxyType, "stat_prefix": c.name, "cluster": c.name})}
+		filterChain := object{"name": c.name, "filters": extension(tcpProxy.name,
+			object{"@type": tcpProxy.typeURL(), "stat_prefix": c.name, "cluster": c.name})}
 		if c.match == "" {
 			listener["default_filter_chain"] = filterChain
 		} else {

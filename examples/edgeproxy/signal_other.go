@@ -4,5 +4,5 @@ package main
 
 import "os"
 
-// dumpSignals is empty: there is no SIGUSR1.
-var dumpSignals []os.Signal
+// dumpSignals and reloadSignals are empty: there is no SIGUSR1 and no SIGHUP.
+var dumpSignals, reloadSignals []os.Signal

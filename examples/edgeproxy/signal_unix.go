@@ -7,5 +7,9 @@ import (
 	"syscall"
 )
 
-// dumpSignals make the program write its counters.
-var dumpSignals = []os.Signal{syscall.SIGUSR1}
+// dumpSignals make the program write its counters, reloadSignals read its
+// configuration again.
+var (
+	dumpSignals   = []os.Signal{syscall.SIGUSR1}
+	reloadSignals = []os.Signal{syscall.SIGHUP}
+)

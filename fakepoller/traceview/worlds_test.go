@@ -205,7 +205,7 @@ func troubled(t testing.TB) ([]fakepoller.Event, faults.Plan) {
 	return proxied(t, plan, 8), plan
 }
 
-// refused is three events: nobody listens.
+// refused is four events: nobody listens.
 func refused(t testing.TB) []fakepoller.Event {
 	t.Helper()
 	w := fakepoller.New(fakepoller.Config{Trace: true})

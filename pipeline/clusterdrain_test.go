@@ -47,7 +47,9 @@ func TestClusterDrainWaitsForWhatIsWritten(t *testing.T) {
 					e.Errorf("upstream: got %d bytes %s, want %d and EOF", len(got), end, len(request))
 				}
 			}
-			e.until("drained", func() bool { return strings.Join(e.log, " ") == "listener cluster" || strings.Join(e.log, " ") == "cluster listener" })
+			e.until("drained", func() bool {
+				return strings.Join(e.log, " ") == "listener cluster" || strings.Join(e.log, " ") == "cluster listener"
+			})
 			if got := e.cluster.Stats().CxActive; got != 0 {
 				e.Errorf("upstream connections after the drain: got %d of %d, want 0", got, left)
 			}

@@ -16,6 +16,9 @@ type managedWorker struct {
 	loop      *Loop
 	listeners []*Listener // also those that drain
 	disabled  bool
+
+	retired           Snapshot // counters of listeners that are gone
+	retiredHistograms []NamedHistogram
 }
 
 // find returns nil when the listener is gone.
@@ -28,7 +31,10 @@ func (w *managedWorker) find(tag uint64) *Listener {
 	return nil
 }
 
-func (w *managedWorker) drop(l *Listener) {
+// retire forgets l, but not what it has counted.
+func (w *managedWorker) retire(l *Listener) {
+	w.retired = MergeSnapshots(w.retired, l.Snapshot())
+	w.retiredHistograms = MergeHistograms(w.retiredHistograms, l.Histograms())
 	if i := slices.Index(w.listeners, l); i >= 0 {
 		w.listeners = slices.Delete(w.listeners, i, i+1)
 	}

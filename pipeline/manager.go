@@ -23,10 +23,10 @@ type ListenerManager struct {
 
 	mu        sync.Mutex // guards the rest; not held while anything else is called
 	listeners []*managed
+	known     []*managed // and those that drain
 	tags      uint64
 	stats     ManagerStats
-	retired   Snapshot // counters of listeners that are gone
-	retiredH  []NamedHistogram
+	retired   Snapshot // counters of the balancers of listeners that are gone
 }
 
 // ManagerStats are the counters of a listener manager; the comment is the name
@@ -101,7 +101,7 @@ func (m *ListenerManager) Add(spec ManagedListener, done func(error)) {
 	m.inTurn(0, p.listen, func(err error) {
 		if err != nil {
 			m.inTurn(0, p.undo, nil)
-			m.forget(l)
+			m.discard(l, nil)
 			done(fmt.Errorf("listener %s: %w", spec.Name, err))
 			return
 		}
@@ -131,7 +131,7 @@ func (m *ListenerManager) Replace(spec ManagedListener, drainTime time.Duration,
 	m.inTurn(0, p.listen, func(err error) {
 		if err != nil {
 			m.inTurn(0, p.undo, nil)
-			m.restore(l, old)
+			m.discard(l, old)
 			done(fmt.Errorf("listener %s: %w", spec.Name, err))
 			return
 		}
@@ -236,8 +236,7 @@ func (m *ListenerManager) remove(name string, drainTime time.Duration, done func
 // end drains l, or with a negative drainTime closes it, on all workers.
 func (m *ListenerManager) end(l *managed, drainTime time.Duration, done func()) {
 	left := m.countdown(func() {
-		m.retire(l.balancer.snapshot(l.statPrefix()), nil)
-		m.count(func(s *ManagerStats) { s.TotalListenersDraining-- })
+		m.retire(l)
 		done()
 	})
 	m.inTurn(0, func(w *managedWorker) error {
@@ -248,8 +247,7 @@ func (m *ListenerManager) end(l *managed, drainTime time.Duration, done func()) 
 		}
 		l.balancer.remove(w.index)
 		ended := func() {
-			w.drop(on)
-			m.retire(on.Snapshot(), on.Histograms())
+			w.retire(on)
 			// Behind the sockets that were sent here before the balancer knew.
 			w.loop.Post(left)
 		}
@@ -287,7 +285,9 @@ func (m *ListenerManager) Address(name string) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// Snapshot collects the counters of all workers, also of listeners that are gone.
+// Snapshot collects the counters of all workers, also of listeners that are gone,
+// one worker after the other: a socket that goes from one to another meanwhile may be
+// counted at one end only.
 func (m *ListenerManager) Snapshot(done func(Snapshot, []NamedHistogram)) {
 	var all []Snapshot
 	var histograms [][]NamedHistogram
@@ -296,16 +296,16 @@ func (m *ListenerManager) Snapshot(done func(Snapshot, []NamedHistogram)) {
 			all = append(all, l.Snapshot())
 			histograms = append(histograms, l.Histograms())
 		}
+		all = append(all, slices.Clone(w.retired))
+		histograms = append(histograms, slices.Clone(w.retiredHistograms))
 		return nil
 	}, func(error) {
 		m.mu.Lock()
-		listeners := slices.Clone(m.listeners)
 		all = append(all, slices.Clone(m.retired), m.stats.Snapshot())
-		histograms = append(histograms, slices.Clone(m.retiredH))
-		m.mu.Unlock()
-		for _, l := range listeners {
+		for _, l := range m.known {
 			all = append(all, l.balancer.snapshot(l.statPrefix()))
 		}
+		m.mu.Unlock()
 		done(MergeSnapshots(all...), MergeHistograms(histograms...))
 	})
 }

@@ -62,6 +62,7 @@ func (m *ListenerManager) create(spec ManagedListener, old *managed) (*managed, 
 		m.stats.ListenerAdded++
 		m.stats.TotalListenersActive++
 	}
+	m.known = append(m.known, l)
 	return l, nil
 }
 
@@ -96,16 +97,6 @@ func (m *ListenerManager) forget(l *managed) bool {
 	return true
 }
 
-// restore undoes a Replace.
-func (m *ListenerManager) restore(l, old *managed) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.stats.ListenerCreateFailure++
-	if i := slices.Index(m.listeners, l); i >= 0 {
-		m.listeners[i] = old
-	}
-}
-
 func (m *ListenerManager) setAddress(l *managed, address netip.AddrPort) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -118,11 +109,34 @@ func (m *ListenerManager) count(f func(s *ManagerStats)) {
 	f(&m.stats)
 }
 
-func (m *ListenerManager) retire(s Snapshot, histograms []NamedHistogram) {
+// retire keeps what the balancer of l has counted, when no worker has l any more.
+func (m *ListenerManager) retire(l *managed) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.retired = MergeSnapshots(m.retired, s)
-	m.retiredH = MergeHistograms(m.retiredH, histograms)
+	m.stats.TotalListenersDraining--
+	m.retired = MergeSnapshots(m.retired, l.balancer.snapshot(l.statPrefix()))
+	m.unknow(l)
+}
+
+func (m *ListenerManager) unknow(l *managed) {
+	m.known = slices.DeleteFunc(m.known, func(other *managed) bool { return other == l })
+}
+
+// discard undoes create for a listener that never was.
+func (m *ListenerManager) discard(l, old *managed) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stats.ListenerCreateFailure++
+	m.unknow(l)
+	i := slices.Index(m.listeners, l)
+	switch {
+	case i < 0: // removed meanwhile
+	case old != nil:
+		m.listeners[i] = old
+	default:
+		m.listeners = slices.Delete(m.listeners, i, i+1)
+		m.stats.TotalListenersActive--
+	}
 }
 
 func orNothing(done func(error)) func(error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"time"
 )
 
@@ -48,12 +49,16 @@ func inspect(s stage, h *inspector, pieces ...string) {
 					return
 				}
 			}
-			want := "zoo GET\n"
 			if h.goOn {
 				c.Read(make([]byte, 64)) // whatever the route
 				return
 			}
-			readOnTime(s, c, name, want)
+			const want = "zoo GET\n"
+			got := make([]byte, len(want))
+			n, _ := io.ReadFull(c, got) // an inspection that times out may end the stream
+			if got := string(got[:n]); got != want[:n] {
+				s.Errorf("wrong bytes: %s got %q, want %q", name, got, want)
+			}
 		})
 	}
 	s.Run()
@@ -62,44 +67,13 @@ func inspect(s stage, h *inspector, pieces ...string) {
 	}
 }
 
-// readOnTime is read, but an inspection that timed out may end the stream.
-func readOnTime(s stage, c conn, who, want string) {
-	got := make([]byte, len(want))
-	n := 0
-	for n < len(want) {
-		k, err := c.Read(got[n:])
-		n += k
-		if err != nil {
-			break
-		}
-	}
-	if got := string(got[:n]); got != want[:n] {
-		s.Errorf("wrong bytes: %s got %q, want %q", who, got, want)
-	}
-}
-
-// playBanner lets the server speak first. A client that has waited for a second
-// gives up: it ends its direction and waits for the end.
+// playBanner lets the server speak first. The client sends half a hello, and the
+// rest when it has the banner. Is there none after a second, it gives up: it ends
+// its direction and waits for the end.
 func playBanner(s stage, bug id) {
 	h := newInspector(s, bug)
 	h.banner, h.timeout = "220 zoo\n", 0
 	h.start()
-	impatient(s, h, func(c conn) {
-		c.CloseWrite()
-		c.SetReadDeadline(time.Time{})
-		for buffer := make([]byte, 64); ; {
-			if _, err := c.Read(buffer); err != nil {
-				return
-			}
-		}
-	})
-	s.Run()
-	h.routed("zoo")
-}
-
-// impatient sends half a hello, the rest once it has the banner, and does late if
-// there is none after a second.
-func impatient(s stage, h *inspector, late func(conn)) {
 	s.Client("alice", func(p client) {
 		c, err := p.Dial()
 		if err != nil {
@@ -107,19 +81,18 @@ func impatient(s stage, h *inspector, late func(conn)) {
 		}
 		c.Write([]byte("HELL"))
 		c.SetReadDeadline(p.After(time.Second))
-		banner := make([]byte, len(h.banner))
-		for n := 0; n < len(banner); {
-			k, err := c.Read(banner[n:])
-			if err != nil {
-				late(c)
-				return
-			}
-			n += k
-		}
+		_, err = io.ReadFull(c, make([]byte, len(h.banner)))
 		c.SetReadDeadline(time.Time{})
+		if err != nil {
+			c.CloseWrite()
+			io.Copy(io.Discard, c)
+			return
+		}
 		c.Write([]byte("O zoo\nGET\n"))
 		read(s, c, "alice", "zoo GET\n")
 	})
+	s.Run()
+	h.routed("zoo")
 }
 
 // playKnock lets a client that sees no banner for a second knock with an empty line.

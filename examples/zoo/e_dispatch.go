@@ -1,8 +1,6 @@
 package main
 
-import (
-	"edgewise.test/faults"
-)
+import "edgewise.test/faults"
 
 // The scenarios of family E: timers and tasks of the dispatcher.
 

@@ -26,7 +26,7 @@ type entry struct {
 	world      fakepoller.Config
 	// play is the scenario, with the host's bug or with none.
 	play func(s stage, bug id)
-	// portable scenarios play on real epoll as well (see baseline).
+	// portable scenarios play on real epoll as well (onLoopback).
 	portable bool
 }
 

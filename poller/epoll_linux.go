@@ -30,6 +30,7 @@ type Epoll struct {
 
 	ready []unix.EpollEvent // as long as the longest slice that Wait was given
 	sock  sockBuffers
+	pipe  *splicePipe // nil: Splice was not called
 }
 
 var _ System = (*Epoll)(nil)
@@ -81,6 +82,7 @@ func (e *Epoll) Release() error {
 	if e.epfd < 0 {
 		return syscall.EBADF
 	}
+	e.closePipe()
 	err := unix.Close(e.epfd)
 	if werr := unix.Close(e.wakefd); err == nil {
 		err = werr

@@ -55,7 +55,7 @@ var (
 	edgewiseConnect = &subject{"edgewise, network filter", "edgewise", args("edgewise", func(port, _ int) []string {
 		return []string{"-connect", "-listen", address(port)}
 	})}
-	edgewiseRoute = &subject{"edgewise", "sniproxy", sniproxyCommand}
+	edgewiseRoute = &subject{"edgewise", "edgeproxy", edgeproxyCommand}
 	netClose      = &subject{"Go net", "gonet", args("gonet", func(port, _ int) []string {
 		return []string{"-listen", address(port)}
 	})}
@@ -83,9 +83,9 @@ func (b *bench) config(name string, port int, text string) (string, error) {
 	return path, os.WriteFile(path, []byte(text), 0o600)
 }
 
-func sniproxyCommand(b *bench, port, upstream int) ([]string, error) {
+func edgeproxyCommand(b *bench, port, upstream int) ([]string, error) {
 	const socket = `{"socket_address": {"address": "127.0.0.1", "port_value": %d}}`
-	file, err := b.config("sniproxy.json", port, fmt.Sprintf(`{"static_resources": {
+	file, err := b.config("edgeproxy.json", port, fmt.Sprintf(`{"static_resources": {
 	"listeners": [{"name": "ingress", "address": `+socket+`,
 		"listener_filters": [{"name": "envoy.filters.listener.tls_inspector", "typed_config":
 			{"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"}}],
@@ -94,7 +94,7 @@ func sniproxyCommand(b *bench, port, upstream int) ([]string, error) {
 				{"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "all", "cluster": "all"}}]}]}],
 	"clusters": [{"name": "all", "type": "STATIC", "load_assignment": {"cluster_name": "all", "endpoints":
 		[{"lb_endpoints": [{"endpoint": {"address": `+socket+`}}]}]}}]}}`, port, serverName, upstream))
-	return []string{b.paths["sniproxy"], "-workers", "1", "-config", file}, err
+	return []string{b.paths["edgeproxy"], "-workers", "1", "-config", file}, err
 }
 
 func haproxyCommand(b *bench, port, upstream int) ([]string, error) {

@@ -22,7 +22,7 @@ type tools struct {
 var (
 	cPrograms  = []string{"accept", "proxy", "echo", "load"}
 	goPrograms = map[string]string{
-		"edgewise": "./subject/edgewise", "sniproxy": "edgewise.test/examples/sniproxy",
+		"edgewise": "./subject/edgewise", "edgeproxy": "edgewise.test/examples/edgeproxy",
 		"gonet": "./subject/gonet", "gnet": "./subject/gnet", "netpoll": "./subject/netpoll",
 	}
 	optional = []string{"haproxy", "nginx", "strace"}
@@ -44,7 +44,7 @@ func (t *tools) build(dir string) error {
 		switch {
 		case err == nil:
 			t.paths[name] = path
-		case name == "edgewise" || name == "sniproxy":
+		case name == "edgewise" || name == "edgeproxy":
 			return fmt.Errorf("build %s: %w\n%s", name, err, out)
 		default:
 			log.Printf("SKIPPED: %s does not build: %s", name, out)

@@ -153,6 +153,13 @@ func (s *sniWorld) check() {
 	}
 	s.Counted(counters)
 	s.EndedBy(3 * time.Hour)
+	late := 0
+	for _, op := range []faults.Op{faults.Delay, faults.Fin, faults.Wake, faults.Pause, faults.Queue, faults.Handshake, faults.Timer} {
+		late += s.Injected(op)
+	}
+	if n := counters.Get("listener.edge.downstream_pre_cx_timeout"); n > 0 && late == 0 {
+		s.Errorf("held: %d sockets waited for their timeout though nothing was late", n)
+	}
 }
 
 // upset tells whether an orderly but early end is right: something else failed,

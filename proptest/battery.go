@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -73,7 +74,11 @@ func (b *listenerBattery) run(t *testing.T) {
 		return err == nil
 	}
 	any := func(how string, steps []step) bool {
-		if _, err := b.verdict(steps, faults.Plan{}, nil); err != nil {
+		got, err := b.verdict(steps, faults.Plan{}, nil)
+		if last := steps[len(steps)-1]; err == nil && last.end != silent && strings.Contains(got, "downstream_pre_cx_timeout") {
+			err = fmt.Errorf("got %s, want an end when the client is gone", got)
+		}
+		if err != nil {
 			t.Errorf("%s: %v", how, err)
 			return false
 		}

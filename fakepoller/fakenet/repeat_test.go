@@ -73,10 +73,10 @@ func digest(t *testing.T, load func(*fakenet.Net), seed uint64, procs int) (uint
 // difference shows where two traces part.
 func difference(a, b []fakepoller.Event) string {
 	for i := range a {
-		if i >= len(b) || a[i].String() != b[i].String() {
+		if i >= len(b) || a[i].String() != b[i].String() || a[i].At != b[i].At {
 			text := fmt.Sprintf("at %d of %d and %d:", i, len(a), len(b))
 			for j := max(0, i-3); j < min(i+3, len(a), len(b)); j++ {
-				text += fmt.Sprintf("\n  %-70s | %s", a[j], b[j])
+				text += fmt.Sprintf("\n  %12d %-70s | %12d %s", a[j].At, a[j], b[j].At, b[j])
 			}
 			return text
 		}

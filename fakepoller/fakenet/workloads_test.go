@@ -140,6 +140,9 @@ func reverseProxy(n *fakenet.Net) {
 			io.Copy(io.Discard, r.Body)
 			r.Body.Close()
 		}
+		// Two goroutines of the transport are runnable once the last body is read, and
+		// closing in the same step would meet them where they happen to be.
+		time.Sleep(time.Millisecond)
 	})
 	end, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -48,13 +49,16 @@ type process struct {
 	t       *testing.T
 	cmd     *exec.Cmd
 	address string // where it listens
+	config  string // the file
+	stdout  *bufio.Reader
 	stderr  *bufio.Reader
 }
 
 // start runs the program with three workers, and returns when it listens.
 func start(t *testing.T, config string, flags ...string) *process {
 	t.Helper()
-	cmd := command(t, append([]string{"-workers", "3", "-config", writeFile(t, "edgeproxy.json", config)}, flags...)...)
+	file := writeFile(t, "edgeproxy.json", config)
+	cmd := command(t, append([]string{"-workers", "3", "-config", file}, flags...)...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -66,9 +70,9 @@ func start(t *testing.T, config string, flags ...string) *process {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t, cmd: cmd, stderr: bufio.NewReader(stderr)}
+	p := &process{t: t, cmd: cmd, config: file, stdout: bufio.NewReader(stdout), stderr: bufio.NewReader(stderr)}
 	t.Cleanup(p.kill)
-	line, _ := bufio.NewReader(stdout).ReadString('\n')
+	line, _ := p.stdout.ReadString('\n')
 	address, ok := strings.CutPrefix(strings.TrimSpace(line), "edgeproxy: listening: ingress on ")
 	if !ok {
 		t.Fatalf("got the line %q, want the address", line)
@@ -186,24 +190,22 @@ type chain struct {
 	upstream string
 }
 
+type object = map[string]any
+
 // configFor is a configuration with one listener, called ingress, that inspects TLS.
 func configFor(chains ...chain) string {
-	type object = map[string]any
 	socketAddress := func(address string) object {
 		host, port, _ := net.SplitHostPort(address)
 		return object{"socket_address": object{"address": host, "port_value": json.Number(port)}}
 	}
-	extension := func(name string, config object) []object {
-		return []object{{"name": name, "typed_config": config}}
-	}
 	listener := object{
 		"name": "ingress", "stat_prefix": "ingress", "address": socketAddress("127.0.0.1:0"),
-		"listener_filters": extension(tlsInspector.name, object{"@type": tlsInspector.typeURL()}),
+		"listener_filters": []object{configured(tlsInspector, nil)},
 	}
 	var matching, clusters []object
 	for _, c := range chains {
-		filterChain := object{"name": c.name, "filters": extension(tcpProxy.name,
-			object{"@type": tcpProxy.typeURL(), "stat_prefix": c.name, "cluster": c.name})}
+		filterChain := object{"name": c.name, "filters": []object{
+			configured(tcpProxy, object{"stat_prefix": c.name, "cluster": c.name})}}
 		if c.match == "" {
 			listener["default_filter_chain"] = filterChain
 		} else {
@@ -222,6 +224,57 @@ func configFor(chains ...chain) string {
 		panic(fmt.Sprintf("configFor(%v): %v", chains, err))
 	}
 	return string(config)
+}
+
+// configured is an extension with the fields of its configuration.
+func configured(e extension, fields object) object {
+	config := object{"@type": e.typeURL()}
+	maps.Copy(config, fields)
+	return object{"name": e.name, "typed_config": config}
+}
+
+// Paths in what configFor returns.
+const (
+	firstListener   = "static_resources.listeners.0."
+	firstChain      = firstListener + "filter_chains.0."
+	defaultChain    = firstListener + "default_filter_chain."
+	firstCluster    = "static_resources.clusters.0."
+	listenerFilters = firstListener + "listener_filters"
+)
+
+// edit is config with the value at a path of fields and indices set.
+func edit(t *testing.T, config, path string, value any) string {
+	t.Helper()
+	var root any
+	if err := json.Unmarshal([]byte(config), &root); err != nil {
+		t.Fatal(err)
+	}
+	at, steps := root, strings.Split(path, ".")
+	for i, step := range steps {
+		switch in := at.(type) {
+		case object:
+			if i == len(steps)-1 {
+				in[step] = value
+			}
+			at = in[step]
+		case []any:
+			index, err := strconv.Atoi(step)
+			if err != nil || index >= len(in) {
+				t.Fatalf("%s: got %q, want an index below %d", path, step, len(in))
+			}
+			if i == len(steps)-1 {
+				in[index] = value
+			}
+			at = in[index]
+		default:
+			t.Fatalf("%s: there is nothing at %q", path, step)
+		}
+	}
+	edited, err := json.Marshal(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(edited)
 }
 
 func writeFile(t *testing.T, name, content string) string {

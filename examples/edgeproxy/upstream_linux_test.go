@@ -57,22 +57,37 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-// server is the configuration of an upstream whose certificate has a common name.
-func (a *authority) server(commonName string, names []string, protocols ...string) *tls.Config {
+// issue makes a certificate with a common name, for names.
+func (a *authority) issue(commonName string, names []string) tls.Certificate {
 	a.t.Helper()
 	key := newKey(a.t)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: commonName}, DNSNames: names,
-		NotAfter: time.Now().Add(24 * time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		NotAfter: time.Now().Add(24 * time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, &key.PublicKey, a.key)
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	return &tls.Config{
-		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
-		NextProtos:   protocols,
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// server is the configuration of an upstream whose certificate has a common name.
+func (a *authority) server(commonName string, names []string, protocols ...string) *tls.Config {
+	a.t.Helper()
+	return &tls.Config{Certificates: []tls.Certificate{a.issue(commonName, names)}, NextProtos: protocols}
+}
+
+// files issues a certificate, and writes it and its key to PEM files.
+func (a *authority) files(commonName string, names []string) (certificate, key string) {
+	a.t.Helper()
+	issued := a.issue(commonName, names)
+	der, err := x509.MarshalPKCS8PrivateKey(issued.PrivateKey)
+	if err != nil {
+		a.t.Fatal(err)
 	}
+	return writeFile(a.t, commonName+".crt", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issued.Certificate[0]}))),
+		writeFile(a.t, commonName+".key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
 }
 
 // client is the configuration of a client that believes the authority.
@@ -92,6 +107,21 @@ func webServer(a *authority, commonName string, names []string, protocols ...str
 	s.TLS = a.server(commonName, names, protocols...)
 	s.StartTLS()
 	a.t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// plainWebServer is webServer without TLS. It takes HTTP/2 of clients that begin
+// with it (RFC 9113 section 3.3).
+func plainWebServer(t *testing.T, name string) (address string) {
+	t.Helper()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s: %s for %s", name, r.Proto, r.Host)
+	}))
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetHTTP1(true)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Start()
+	t.Cleanup(s.Close)
 	return s.Listener.Addr().String()
 }
 

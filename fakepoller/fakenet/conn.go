@@ -71,14 +71,18 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 }
 
 // SetLinger says what Close does: 0 resets the connection.
-func (c *Conn) SetLinger(seconds int) error { return c.failSet(c.s.set(poller.SOLinger, seconds)) }
+func (c *Conn) SetLinger(seconds int) error {
+	return c.fail("set", "", c.s.set(poller.SOLinger, seconds))
+}
 
 // SetNoDelay sets TCP_NODELAY, which changes nothing here.
-func (c *Conn) SetNoDelay(on bool) error { return c.failSet(c.s.set(poller.TCPNoDelay, number(on))) }
+func (c *Conn) SetNoDelay(on bool) error {
+	return c.fail("set", "", c.s.set(poller.TCPNoDelay, number(on)))
+}
 
 // SetKeepAlive sets SO_KEEPALIVE, which changes nothing here.
 func (c *Conn) SetKeepAlive(on bool) error {
-	return c.failSet(c.s.set(poller.SOKeepAlive, number(on)))
+	return c.fail("set", "", c.s.set(poller.SOKeepAlive, number(on)))
 }
 
 // SetKeepAlivePeriod is accepted and changes nothing here.

@@ -12,27 +12,27 @@ import (
 )
 
 // putAddrPort writes addr as the sockaddr_in or sockaddr_in6 of ip(7) and
-// ipv6(7), and returns its size. mapped makes a sockaddr_in6 of an IPv4 address.
-// The zero AddrPort has no family: EINVAL.
-func putAddrPort(sa *unix.RawSockaddrAny, addr netip.AddrPort, mapped bool) (uintptr, error) {
+// ipv6(7). mapped makes a sockaddr_in6 of an IPv4 address. The zero AddrPort has no
+// family: EINVAL.
+func putAddrPort(sa *unix.RawSockaddrAny, addr netip.AddrPort, mapped bool) error {
 	ip := addr.Addr()
 	switch {
 	case !ip.IsValid():
-		return 0, syscall.EINVAL
+		return syscall.EINVAL
 	case (ip.Is4() || ip.Is4In6()) && !mapped:
 		sa4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(sa))
 		*sa4 = unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: ip.Unmap().As4()}
 		putPort(&sa4.Port, addr.Port())
-		return unix.SizeofSockaddrInet4, nil
+		return nil
 	}
 	scope, err := scopeOf(ip.Zone())
 	if err != nil {
-		return 0, err
+		return err
 	}
 	sa6 := (*unix.RawSockaddrInet6)(unsafe.Pointer(sa))
 	*sa6 = unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: ip.As16(), Scope_id: scope}
 	putPort(&sa6.Port, addr.Port())
-	return unix.SizeofSockaddrInet6, nil
+	return nil
 }
 
 // addrPortOf reads what the kernel wrote. Mapped addresses come out as IPv4, so

@@ -135,21 +135,21 @@ func (e *Epoll) PeerAddr(fd FD) (netip.AddrPort, error) {
 	return e.name(unix.SYS_GETPEERNAME, fd)
 }
 
+// withAddr tries an IPv4 address as it is, in the length of an IPv6 one: an Inet6
+// socket then says EAFNOSUPPORT before it does anything, and any other takes it. That
+// spares the usual case a question for the domain.
 func (e *Epoll) withAddr(call uintptr, fd FD, addr netip.AddrPort) error {
 	b := &e.sock
-	mapped := false
-	if addr.Addr().Is4() || addr.Addr().Is4In6() {
-		domain, err := e.getInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
-		if err != nil {
-			return err
-		}
-		mapped = Domain(domain) == Inet6
-	}
-	size, err := putAddrPort(&b.addr, addr, mapped)
-	if err != nil {
+	if err := putAddrPort(&b.addr, addr, false); err != nil {
 		return err
 	}
-	_, _, errno := unix.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&b.addr)), size)
+	_, _, errno := unix.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&b.addr)), unix.SizeofSockaddrInet6)
+	if errno == syscall.EAFNOSUPPORT && b.addr.Addr.Family == unix.AF_INET {
+		if err := putAddrPort(&b.addr, addr, true); err != nil {
+			return err
+		}
+		_, _, errno = unix.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&b.addr)), unix.SizeofSockaddrInet6)
+	}
 	return errorOf(errno)
 }
 

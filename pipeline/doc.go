@@ -10,12 +10,12 @@
 // them, and note what they find in its [ConnectionInfo], such as the server name of
 // a TLS ClientHello. When the bytes are not all there the socket waits in the
 // poller, for as long as listener_filters_timeout. When all filters have said
-// [Continue], the filter chain is chosen ([FilterChainMatch]), by server name, then
-// transport protocol, then application protocol, each time the most specific and
-// without a way back. The chain makes a [Connection]: with a [TransportSocket] that
+// [Continue], the filter chain is chosen ([FilterChainMatch]), by nine criteria from
+// the destination port to the source port, each time the most specific and without a
+// way back. The chain makes a [Connection]: with a [TransportSocket] that
 // moves bytes between the descriptor and the buffers, and network filters
 // ([ReadFilter], [WriteFilter]) that handle the bytes. The connection registers for
-// all events, once, edge-triggered. Its first event comes in a later iteration and
+// all events, once, edge-triggered, when its filters have heard of it. Its first event comes in a later iteration and
 // is always Out. It writes before it reads. It ends exactly once, by the peer
 // ([RemoteClose]) or by us ([LocalClose]), and is then out of the poller, closed,
 // counted and told, in this order.
@@ -35,7 +35,9 @@
 // A program has one Loop per worker, each with a kernel, listeners, filters and
 // counters of its own; the kernel spreads connections over listening sockets that
 // share an address (ReusePort of [poller.ListenConfig]). To read or change a worker
-// from outside, Post. To end one: [Listener.Drain], then Stop.
+// from outside, Post. To end one: [Listener.Drain], then Stop. A [ListenerManager]
+// does that for listeners which all workers have: it adds, replaces, updates, drains
+// and removes them, and can place each connection on the worker with the fewest.
 //
 // # Counting
 //
@@ -71,8 +73,12 @@
 //   - A timer is never early and callbacks of one iteration see one time. Equal
 //     deadlines fire in order of Enable; Envoy leaves that open.
 //   - A server name ".com" does not match "*.com".
+//   - A limit takes its unit at the check and gives it back whatever comes next.
+//   - A listener that is replaced leaves its listening sockets, and what is queued in
+//     them, to its successor.
+//   - A socket that is handed over counts against the limit of who gets it.
 //
-// Not here yet: hand-off to other listeners and balancing between workers, global
-// connection limits and load shedding, matching by address and port, in-place
-// updates of filter chains, histograms and access logs.
+// ENVOY.md has the whole list, with the tests that show each row. Not here:
+// filter_chain_matcher, listener filters whose configuration is discovered, and
+// access logs.
 package pipeline

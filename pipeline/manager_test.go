@@ -360,6 +360,11 @@ func TestRestoredAddressChoosesTheListener(t *testing.T) {
 	for _, name := range []string{"exact", "wildcard"} {
 		s := m.spec(name)
 		s.NoBind = true
+		s.Config = func(int) *pipeline.ListenerConfig {
+			cfg := echoConfig()
+			cfg.ConnectionLimit = 1
+			return &cfg
+		}
 		s.Address = map[string]netip.AddrPort{"exact": netip.MustParseAddrPort("192.0.2.1:80"), "wildcard": netip.MustParseAddrPort("0.0.0.0:80")}[name]
 		m.add(s)
 	}
@@ -382,6 +387,10 @@ func TestRestoredAddressChoosesTheListener(t *testing.T) {
 	m.settle()
 	m.wantEcho(m.dial(addr), "a listener that has stopped does not count")
 	m.counted("listener.wildcard.", "downstream_cx_active=1 downstream_cx_destroy=1 downstream_cx_handed_in=2 downstream_cx_total=2 downstream_pre_cx_connected=2 downstream_pre_cx_total=2")
+	m.wantEnd(m.dial(addr), "EOF") // the limit of who gets it
+	if got := m.snapshot().Get("listener.wildcard.downstream_cx_overflow"); got != 1 {
+		m.Errorf("downstream_cx_overflow of the listener that is handed a socket: got %d, want 1", got)
+	}
 	if limit.Used() != 1 {
 		m.Errorf("global units: got %d, want 1", limit.Used())
 	}

@@ -340,8 +340,8 @@ func TestProxiedConnectionNeedsFewSystemCalls(t *testing.T) {
 		for _, n := range e.kernel.calls {
 			total += n
 		}
-		if total > 22 { // and connect, shutdown twice, SO_ERROR, getpeername: not counted
-			e.Errorf("got %d calls, want at most 22: %v", total, e.kernel.calls)
+		if total > 13 { // and connect, shutdown, getpeername: not counted
+			e.Errorf("got %d calls, want at most 13: %v", total, e.kernel.calls)
 		}
 		e.Logf("%d calls: %v", total, e.kernel.calls)
 	})

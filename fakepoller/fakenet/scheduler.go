@@ -28,6 +28,7 @@ type scheduler struct {
 	open    int              // of sockets
 
 	active time.Duration // when something happened last
+	busy   int           // steps since then
 	timer  *time.Timer
 	ended  bool
 	woke   bool // a goroutine runs since the last quiescence
@@ -50,18 +51,45 @@ func (s *scheduler) run() {
 	close(s.n.done)
 }
 
+// maxBusy is how many steps take a millisecond of virtual time: programs that
+// always have something to do must not keep others from waking.
+const maxBusy = 1024
+
 // turn makes one step, or waits for something to happen. It returns false at the
 // end of the run.
 func (s *scheduler) turn() bool {
 	s.settle()
 	s.n.steps.Add(1)
 	s.a.AdvanceTo(s.now())
+	if s.busy == maxBusy {
+		s.rest()
+		return true
+	}
 	if o := s.pick(); o != nil {
-		s.active = s.now()
+		s.touch()
+		s.busy++
 		s.step(o)
 		return !s.a.Over()
 	}
 	return s.sleep()
+}
+
+// touch notes that something happens now.
+func (s *scheduler) touch() {
+	if now := s.now(); now != s.active {
+		s.active, s.busy = now, 0
+	}
+}
+
+// rest lets a millisecond pass, or what is left until the next deadline.
+func (s *scheduler) rest() {
+	d := time.Millisecond
+	if at, ok := s.next(); ok {
+		d = min(d, max(at-s.now(), 1))
+	}
+	s.busy = 0
+	time.Sleep(d)
+	s.woke = true
 }
 
 // settle waits until nobody runs and takes in what they have begun.
@@ -80,7 +108,7 @@ func (s *scheduler) settle() {
 		s.batch = append(s.batch, o)
 	}
 	slices.SortFunc(s.batch, func(a, b *op) int { return a.compare(b.key) })
-	s.active = s.now()
+	s.touch()
 	s.a.AdvanceTo(s.active)
 	for _, o := range s.batch {
 		o.since = s.active

@@ -239,6 +239,7 @@ const (
 	firstChain      = firstListener + "filter_chains.0."
 	defaultChain    = firstListener + "default_filter_chain."
 	firstCluster    = "static_resources.clusters.0."
+	upstreamPort    = firstCluster + "load_assignment.endpoints.0.lb_endpoints.0.endpoint.address.socket_address.port_value"
 	listenerFilters = firstListener + "listener_filters"
 )
 

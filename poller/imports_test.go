@@ -20,7 +20,7 @@ var rules = []struct {
 }{
 	{"poller", []string{"edgewise.test/poller", "golang.org/x/sys"}, nil,
 		"poller is the vocabulary that everybody shares"},
-	{"faults", []string{"edgewise.test/poller"}, []string{"math/rand", "math/rand/v2", "crypto/rand"},
+	{"faults", []string{"edgewise.test/faults", "edgewise.test/poller"}, []string{"math/rand", "math/rand/v2", "crypto/rand"},
 		"plans must mean the same to every user of the boundary"},
 	{"fakepoller", []string{"edgewise.test/fakepoller", "edgewise.test/faults", "edgewise.test/poller"}, []string{"math/rand", "math/rand/v2", "crypto/rand"},
 		"whoever has an event loop of their own imports poller and fakepoller, and gets no pipeline and no test library with them"},

@@ -23,7 +23,7 @@ type closer struct {
 	how  pipeline.CloseType
 }
 
-var closerAnswer = bytes.Repeat([]byte("answer "), 200)
+var closerAnswer = bytes.Repeat([]byte("answer "), 1000)
 
 func (f *closer) OnNewConnection(pipeline.ReadFilterCallbacks) pipeline.FilterStatus {
 	return pipeline.Continue
@@ -50,7 +50,7 @@ func TestEveryCloseType(t *testing.T) {
 		request []byte
 	}{
 		{"none", nil, []byte("request")},
-		{"tls_inspector", new(tlsinspector.Inspector).Filter, hello},
+		{"tls_inspector", tlsinspector.NewFilter, hello},
 		{"http_inspector", new(httpinspector.Inspector).Filter, []byte("GET / HTTP/1.1\r\n\r\n")},
 	}
 	closes := []struct {
@@ -67,9 +67,10 @@ func TestEveryCloseType(t *testing.T) {
 	for _, in := range inspections {
 		for _, cl := range closes {
 			t.Run(in.name+"/"+cl.name, func(t *testing.T) {
+				closed := uint64(0)
 				proptest.Config{
 					Schedules: 500,
-					World:     fakepoller.Config{SndBuf: 512, RcvBuf: 512},
+					World:     fakepoller.Config{SndBuf: 2048, RcvBuf: 2048},
 					Scenario: func(w *proptest.World) {
 						k := w.NewWorker()
 						loop := pipeline.NewLoop(k)
@@ -110,9 +111,13 @@ func TestEveryCloseType(t *testing.T) {
 						}
 						w.Run()
 						w.Counted(listener.Snapshot())
+						closed += listener.Stats().CxTotal
 						w.EndedBy(3 * time.Hour)
 					},
 				}.Check(t)
+				if closed < 1000 {
+					t.Errorf("got %d connections that were closed in all schedules, want 1000 or more: it was not tried", closed)
+				}
 			})
 		}
 	}

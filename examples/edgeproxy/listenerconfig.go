@@ -36,7 +36,6 @@ func readListener(n node, others, clusters []string) listener {
 		"enable_reuse_port", "tcp_backlog_size", "connection_balance_config", "per_connection_buffer_limit_bytes",
 		"max_connections_to_accept_per_socket_event")
 	l := listener{
-		name:    field("name").definition(others),
 		address: readAddress(field("address")),
 		filters: readListenerFilters(field("listener_filters")),
 		pipeline: pipeline.ListenerConfig{
@@ -47,6 +46,10 @@ func readListener(n node, others, clusters []string) listener {
 			MaxConnectionsToAcceptPerSocketEvent: int(min(field("max_connections_to_accept_per_socket_event").uint32(), 1<<30)),
 			MaxConnectionsToAcceptOnDrain:        drainedQueue,
 		},
+	}
+	l.name = l.address.String() // a listener need not have a name
+	if n := field("name"); n.present() {
+		l.name = n.definition(others)
 	}
 	l.managed = pipeline.ManagedListener{
 		Name:         l.name,

@@ -62,21 +62,21 @@ const defaultNetSchedules = 3_000
 // be changed.
 func CheckNet(t *testing.T, scenario func(*Net)) {
 	t.Helper()
-	check(t, NetConfig{Scenario: scenario}.config(t), callerPackage())
+	check(t, NetConfig{Scenario: scenario}.Config(t), callerPackage())
 }
 
 // Check is CheckNet with this configuration.
 func (c NetConfig) Check(t *testing.T) {
 	t.Helper()
-	check(t, c.config(t), callerPackage())
+	check(t, c.Config(t), callerPackage())
 }
 
 // classStall is the class of a run that made no progress in real time. It is not
 // shrunk: each attempt would take as long.
 const classStall = "stall"
 
-// config makes a search of worlds out of a search of networks.
-func (c NetConfig) config(t *testing.T) Config {
+// Config makes a search of networks a search of worlds, for [Search] and [Replay].
+func (c NetConfig) Config(t *testing.T) Config {
 	config := c.Search
 	config.order = netOrder
 	if config.Schedules <= 0 {

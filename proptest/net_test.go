@@ -124,7 +124,7 @@ func lengths(clients int, halfClose bool) func(*Net) {
 	}
 }
 
-func searchNet(t *testing.T, c NetConfig) Result { return Search(c.config(t)) }
+func searchNet(t *testing.T, c NetConfig) Result { return Search(c.Config(t)) }
 
 func TestCheckNetFindsAMissingHalfClose(t *testing.T) {
 	r := searchNet(t, NetConfig{Scenario: lengths(1, false)})

@@ -25,7 +25,6 @@ type scheduler struct {
 
 	sockets []*socket        // all, in the order in which they were made
 	links   map[int][2]*edge // by connection; only looked up
-	open    int              // of sockets
 
 	active time.Duration // when something happened last
 	busy   int           // steps since then
@@ -217,10 +216,8 @@ func (s *scheduler) late(o *op) bool {
 func (s *scheduler) sleep() bool {
 	now := s.now()
 	limit := s.n.cfg.Idle
-	if s.ended {
-		if limit = min(limit, defaultGrace); len(s.pending) == 0 && s.open == 0 {
-			return false
-		}
+	if s.ended { // somebody may sleep yet
+		limit = min(limit, defaultGrace)
 	}
 	end := s.active + limit
 	if now >= end && !s.free {

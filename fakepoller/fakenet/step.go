@@ -117,7 +117,6 @@ func (s *scheduler) apply(o *op) {
 
 func (s *scheduler) close(o *op) {
 	o.on.gone = true
-	s.open--
 	o.on.host.k.Close(o.on.fd)
 }
 
@@ -187,7 +186,6 @@ func (s *scheduler) newSocket(h *Host, fd poller.FD, k, by key, local, remote ne
 	k.index = s.a.Conn(h.k, fd)
 	made := &socket{n: s.n, host: h, fd: fd, key: k, by: by, local: local, remote: remote}
 	s.sockets = append(s.sockets, made)
-	s.open++
 	return made
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -121,7 +122,7 @@ const pkg = "edgewise.test/fakepoller/fakenet."
 func parse(lines []string) goroutine {
 	var g goroutine
 	if _, rest, ok := strings.Cut(lines[0], "["); ok {
-		g.state = strings.TrimSuffix(rest, "]:")
+		g.state, _, _ = strings.Cut(strings.TrimSuffix(rest, "]:"), ", ") // the rest differs from run to run
 	}
 	for i := 1; i+1 < len(lines); i += 2 {
 		name := lines[i]
@@ -198,5 +199,6 @@ func standing(header string) []string {
 			list = append(list, fmt.Sprintf("%s [%s]", g.where(), g.state))
 		}
 	}
+	slices.Sort(list)
 	return list
 }

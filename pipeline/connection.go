@@ -261,7 +261,10 @@ func (c *Connection) onFlushed(written int) {
 func (c *Connection) onReadReady() {
 	dispatch := c.dispatchBuffer
 	c.dispatchBuffer, c.readable, c.reread = false, false, false
-	result := c.transport.DoRead(&c.in)
+	result, spliced := c.splice()
+	if !spliced {
+		result = c.transport.DoRead(&c.in)
+	}
 	if c.state == Closed {
 		return
 	}

@@ -70,6 +70,8 @@
 //   - A close that flushes goes on when the peer ends its own direction.
 //   - A close with a reset tries to write first, as one without does.
 //   - TCP_NODELAY that is refused is no failure.
+//   - A stream that is only passed on may go past the filter, inside the kernel
+//     ([SplicingFilter]).
 //   - A timer is never early and callbacks of one iteration see one time. Equal
 //     deadlines fire in order of Enable; Envoy leaves that open.
 //   - A server name ".com" does not match "*.com".

@@ -54,6 +54,14 @@ func (f *downstreamFilter) OnData(data *pipeline.Buffer, endStream bool) pipelin
 	return pipeline.StopIteration
 }
 
+// SpliceTo and OnSplice implement [pipeline.SplicingFilter].
+func (f *downstreamFilter) SpliceTo() *pipeline.Connection { return f.upstream }
+
+func (f *downstreamFilter) OnSplice(bytes int) {
+	(*session)(f).active()
+	f.proxy.stats.RxBytes += uint64(bytes)
+}
+
 // upstreamFilter gets what the host sends.
 type upstreamFilter session
 
@@ -68,6 +76,14 @@ func (f *upstreamFilter) OnData(data *pipeline.Buffer, endStream bool) pipeline.
 	s.answerEnded = s.answerEnded || endStream
 	s.downstream.Write(data, endStream)
 	return pipeline.StopIteration
+}
+
+// SpliceTo and OnSplice implement [pipeline.SplicingFilter].
+func (f *upstreamFilter) SpliceTo() *pipeline.Connection { return f.downstream }
+
+func (f *upstreamFilter) OnSplice(bytes int) {
+	(*session)(f).active()
+	f.proxy.stats.TxBytes += uint64(bytes)
 }
 
 // downstreamCallbacks hears of the client's connection.

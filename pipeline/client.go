@@ -49,7 +49,7 @@ func (c *Connection) Connect() {
 	}
 	c.fd = fd
 	c.info.kernel, c.info.fd = c.kernel, fd
-	c.kernel.SetSockOpt(fd, poller.TCPNoDelay, 1)
+	c.nagle = true
 	if operation, err := c.setSocketOptions(); err != nil {
 		c.connectFailed(operation, err)
 		return
@@ -115,7 +115,9 @@ func (c *Connection) onConnectEvent(events poller.Events) {
 	if events&(poller.Out|poller.Err|poller.Hup) == 0 {
 		return
 	}
-	if _, noPeer := c.kernel.PeerAddr(c.fd); noPeer != nil {
+	if events&(poller.Err|poller.Hup) == 0 {
+		// Writable alone: a socket in SYN_SENT is not (Linux tcp_poll).
+	} else if _, noPeer := c.kernel.PeerAddr(c.fd); noPeer != nil {
 		pending, err := c.kernel.SocketError(c.fd)
 		if events&poller.Err != 0 { // there was an error, though somebody may have taken it
 			err = firstError(pending, err, noPeer)

@@ -73,6 +73,8 @@ type Connection struct {
 	writeEnded   bool // nothing may be written behind what is in out
 	endWritten   bool // the transport socket has ended our direction
 	resetOnClose bool
+	nagle        bool // TCP_NODELAY is not set
+	wrote        bool
 
 	readDisabled   int  // count
 	inAbove        bool // one of the count is the read buffer's high watermark
@@ -210,8 +212,15 @@ func (e *connectionEvents) OnFileEvent(events poller.Events) {
 }
 
 func (c *Connection) onWriteReady() {
+	if c.nagle && c.wrote && c.out.Len() > 0 {
+		// A first segment is never held back, and many connections to a host
+		// write no second one.
+		c.nagle = false
+		c.kernel.SetSockOpt(c.fd, poller.TCPNoDelay, 1)
+	}
 	endStream := c.writeEnded && !c.closeFollows()
 	result := c.transport.DoWrite(&c.out, endStream)
+	c.wrote = c.wrote || result.Bytes > 0
 	c.writeBlocked = result.Blocked || c.out.Len() > 0
 	c.endWritten = endStream && c.established && !c.writeBlocked
 	switch {

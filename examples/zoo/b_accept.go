@@ -54,11 +54,11 @@ func playUnlimited(s stage, bug id) {
 // of listeners at 10 ms. Accepting rests while there are several sessions.
 func playOverload(s stage, bug id) {
 	h := newServer(s, bug)
-	h.start()
 	second := &listening{inner: &acceptor{}}
 	h.listeners = append(h.listeners, second)
 	h.after(5*time.Millisecond, func() { second.inner = nil })
-	h.after(10*time.Millisecond, func() { h.listeners = h.listeners[:1] })
+	h.after(10*time.Millisecond, func() { h.listeners = h.listeners[1:] })
+	h.start()
 	pinger(s, "alice", 0)
 	pinger(s, "bob", 7*time.Millisecond)
 	s.Run()

@@ -51,9 +51,10 @@ func newServer(s stage, bug id) *server {
 // start listens and runs the server.
 func (h *server) start() {
 	fd := h.Listen(h.k)
-	h.listeners = append(h.listeners, &listening{inner: &acceptor{fd: fd}})
+	l := &listening{inner: &acceptor{fd: fd}}
+	h.listeners = append(h.listeners, l)
 	h.k.Go(func() {
-		h.resume(h.listeners[0])
+		h.resume(l)
 		h.run()
 	})
 }

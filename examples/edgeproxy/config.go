@@ -44,7 +44,7 @@ func readBootstrap(n node) *config {
 	static := field("static_resources").required().object("listeners", "clusters")
 	cfg := &config{}
 	if n := field("admin"); n.present() {
-		cfg.admin = readAddress(n.object("address")("address"))
+		cfg.admin = readAdminAddress(n.object("address")("address"))
 	}
 	var clusters, names []string
 	for _, n := range static("clusters").list() {
@@ -95,6 +95,18 @@ func readCluster(n node, others []string) tcpproxy.ClusterConfig {
 		cluster.Preface = readUpstreamTransportSocket(n)
 	}
 	return cluster
+}
+
+// readAdminAddress is readAddress, where a missing address is the loopback one: who
+// can reach the admin interface can see everything.
+func readAdminAddress(n node) netip.AddrPort {
+	socket := n.required().object("socket_address")("socket_address").required()
+	if socket.field("address").present() {
+		return readAddress(n)
+	}
+	field := socket.object("protocol", "address", "port_value")
+	field("protocol").oneOf("TCP")
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), field("port_value").required().port())
 }
 
 func readAddress(n node) netip.AddrPort {

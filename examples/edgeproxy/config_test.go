@@ -112,6 +112,18 @@ func TestConfigIsAccepted(t *testing.T) {
 				return c.listeners[0].pipeline.DefaultFilterChain != nil && c.listeners[0].defaultChain.proxy.cluster == "web"
 			},
 		},
+		"an admin interface": {
+			`"static_resources": {`, `"admin": {"address": {"socket_address": {"address": "::1", "port_value": 9901}}}, "static_resources": {`,
+			func(c *config) bool { return c.admin == netip.MustParseAddrPort("[::1]:9901") },
+		},
+		"an admin interface without an address, which is on loopback": {
+			`"static_resources": {`, `"admin": {"address": {"socket_address": {"port_value": 9901}}}, "static_resources": {`,
+			func(c *config) bool { return c.admin == netip.MustParseAddrPort("127.0.0.1:9901") },
+		},
+		"no admin interface": {
+			`"static_resources": {`, `"admin": null, "static_resources": {`,
+			func(c *config) bool { return !c.admin.IsValid() },
+		},
 		"a cluster that nothing uses": {
 			`"cluster": "api"`, `"cluster": "web"`,
 			func(c *config) bool { return len(c.clusters) == 3 },
@@ -156,6 +168,14 @@ func TestConfigErrors(t *testing.T) {
 		"field of something that is not there": {
 			`"static_resources": {`, `"node": {}, "static_resources": {`,
 			`node: unknown field (known: static_resources, admin)`,
+		},
+		"admin interface without a port": {
+			`"static_resources": {`, `"admin": {"address": {"socket_address": {}}}, "static_resources": {`,
+			`admin.address.socket_address.port_value: missing`,
+		},
+		"admin interface that is nowhere": {
+			`"static_resources": {`, `"admin": {}, "static_resources": {`,
+			`admin.address: missing`,
 		},
 		"misspelt field": {
 			`"listener_filters_timeout"`, `"listener_filter_timeout"`,

@@ -102,18 +102,25 @@ func serve(cfg *config, opts options, stdout, stderr io.Writer) error {
 		return err
 	}
 	announce(p, stdout)
-	drained, draining := make(chan struct{}), false
+	if cfg.admin.IsValid() {
+		a, err := listenAdmin(cfg.admin, p)
+		if err != nil {
+			return err
+		}
+		defer a.close()
+		fmt.Fprintf(stdout, "edgeproxy: admin on %v\n", a.listener.Addr())
+	}
+	drained := make(chan struct{})
 	for {
 		select {
 		case s := <-signals:
 			switch {
 			case slices.Contains(dumpSignals, s):
 				dump(p, stderr)
-			case draining: // nothing is to be changed any more
+			case p.draining(): // nothing is to be changed any more
 			case slices.Contains(reloadSignals, s):
 				reload(p, opts.config, stdout, stderr)
 			default:
-				draining = true
 				signal.Reset(stopSignals...) // the second one ends the process
 				p.drain(func() { close(drained) })
 			}

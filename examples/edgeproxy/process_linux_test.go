@@ -113,20 +113,26 @@ func (p *process) counters() pipeline.Snapshot {
 		if line == "\n" {
 			break
 		}
-		name, number, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
-		value, err := strconv.ParseUint(number, 10, 64)
-		if err != nil {
+		stat, ok := parseStat(line)
+		if !ok {
 			p.t.Fatalf("got the line %q, want name: value", line)
 		}
-		if n := len(s); n > 0 && s[n-1].Name >= name {
-			p.t.Fatalf("got %s behind %s, want them sorted", name, s[n-1].Name)
+		if n := len(s); n > 0 && s[n-1].Name >= stat.Name {
+			p.t.Fatalf("got %s behind %s, want them sorted", stat.Name, s[n-1].Name)
 		}
-		s = append(s, pipeline.Stat{Name: name, Value: value})
+		s = append(s, stat)
 	}
 	if err := pipeline.CheckConservation(s); err != nil {
 		p.t.Errorf("%v\n%v", err, s)
 	}
 	return s
+}
+
+// parseStat reads a line "name: value".
+func parseStat(line string) (stat pipeline.Stat, ok bool) {
+	name, number, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+	value, err := strconv.ParseUint(number, 10, 64)
+	return pipeline.Stat{Name: name, Value: value}, err == nil
 }
 
 // idle returns the counters once no connection is left.

@@ -12,7 +12,7 @@ import (
 )
 
 // proxy is the workers, and what they listen for. Its methods belong to one
-// goroutine, but for addresses and snapshot.
+// goroutine, but for those that say otherwise.
 type proxy struct {
 	workers   []*worker
 	manager   *pipeline.ListenerManager
@@ -22,6 +22,7 @@ type proxy struct {
 
 	mu        sync.Mutex // guards what follows
 	listeners []listener // those that there are
+	drains    bool
 	stopped   bool
 }
 
@@ -147,6 +148,9 @@ func (p *proxy) forget(name string) {
 // drain stops accepting, and calls done when all connections have ended or the drain
 // time has passed. done is called on any goroutine.
 func (p *proxy) drain(done func()) {
+	p.mu.Lock()
+	p.drains = true
+	p.mu.Unlock()
 	listeners, workers := len(p.listeners), len(p.workers)
 	var mu sync.Mutex
 	last := func(left *int) bool {
@@ -173,6 +177,13 @@ func (p *proxy) drain(done func()) {
 			}
 		})
 	}
+}
+
+// draining says that the program is about to end. Any goroutine may call it.
+func (p *proxy) draining() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.drains
 }
 
 // stop ends the loops. Nothing can be asked of the proxy then.

@@ -46,12 +46,16 @@ type NetConfig struct {
 	// Net says how goroutines are run.
 	Net fakenet.Config
 	// Search is everything else; its Scenario is not used. Schedules 0 means 3,000,
-	// a tenth of it under -short. With Random or fakenet.Metrics, Cores is 1.
+	// a tenth of it under -short; with Only, all of them are random. With Random or fakenet.Metrics, Cores is 1.
 	Search Config
 	// Random seeds math/rand and the randomness of crypto for each run, for code
 	// that uses them: crypto/tls, and net/http's Shutdown. The test must not be
 	// parallel then.
 	Random bool
+	// Pools empties every sync.Pool of the process before each run, by two garbage
+	// collections, for code that keeps timers or channels in one: those of an earlier
+	// bubble would end the process. Cores is 1 then.
+	Pools bool
 }
 
 const defaultNetSchedules = 3_000
@@ -85,7 +89,7 @@ func (c NetConfig) Config(t *testing.T) Config {
 			config.Schedules /= 10
 		}
 	}
-	if c.Random || c.Net.Quiesce == fakenet.Metrics {
+	if c.Random || c.Pools || c.Net.Quiesce == fakenet.Metrics {
 		config.Cores = 1
 	}
 	if c.Random {
@@ -95,6 +99,10 @@ func (c NetConfig) Config(t *testing.T) Config {
 	config.Scenario = func(w *World) {
 		if stalled.Load() {
 			return
+		}
+		if c.Pools {
+			runtime.GC()
+			runtime.GC() // the first one keeps victims: sync.Pool
 		}
 		if c.Random {
 			rand.Seed(1) // of the whole process: hence one core
@@ -140,6 +148,9 @@ func netOrder(s *search) *found {
 		return calm
 	}
 	s.result.Choices = len(choices)
+	if len(s.Only) > 0 {
+		return s.portfolio()
+	}
 	budget := s.Schedules
 	s.Schedules = budget / 2
 	f := s.portfolio()

@@ -131,6 +131,9 @@ func (c *Connection) Failure() error {
 	return fmt.Errorf("connection %v: %s: %w", c.info.remote, c.failedAt, c.failure)
 }
 
+// Failed says whether there is a Failure, without making an error of it.
+func (c *Connection) Failed() bool { return c.failure != nil }
+
 // EndStreamRead says whether the peer has ended its direction in good order, and
 // all that it sent was read.
 func (c *Connection) EndStreamRead() bool { return c.readEnded }

@@ -150,7 +150,7 @@ func (cb *upstreamCallbacks) OnAboveWriteBufferHighWatermark() { cb.downstream.R
 func (cb *upstreamCallbacks) OnBelowWriteBufferLowWatermark() { cb.downstream.ReadDisable(false) }
 
 // cutOff says that what c has sent is not all that it wanted to send.
-func cutOff(c *pipeline.Connection) bool { return c.Failure() != nil && !c.EndStreamRead() }
+func cutOff(c *pipeline.Connection) bool { return c.Failed() && !c.EndStreamRead() }
 
 // ended says that both directions of the client's connection have ended in good
 // order. The last one may have been ours, which makes the end a LocalClose, as a

@@ -12,6 +12,7 @@ type work struct {
 	name     string
 	upstream bool // the servers are proxies before an echo server
 	fresh    bool // each measurement has a server of its own
+	few      bool // rounds: it is slow, and does not vary
 	subjects []*subject
 	metrics  []metric
 	notes    []string // below the table
@@ -53,6 +54,9 @@ func plain(value float64) reading { return reading{value: value, norm: value} }
 // much more than it does at the median.
 const slowLoad = 1.25
 
+// fewRounds are those of a work that has few.
+const fewRounds = 3
+
 // measure runs all rounds. The subjects of one round follow each other within
 // seconds, in another order each time.
 func (b *bench) measure(w *work) (*table, error) {
@@ -85,7 +89,11 @@ func (b *bench) measure(w *work) (*table, error) {
 			}
 		}
 	}
-	all := make([]round, b.rounds)
+	rounds := b.rounds
+	if w.few {
+		rounds = min(rounds, fewRounds)
+	}
+	all := make([]round, rounds)
 	for i := range all {
 		all[i] = round{}
 		for _, at := range rand.Perm(len(w.subjects)) {

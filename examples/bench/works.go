@@ -45,7 +45,7 @@ func (b *bench) works() []*work {
 			run: func(b *bench, p *process, _ int) ([]reading, error) { return b.echo(p) },
 		},
 		{
-			name: fmt.Sprintf("idle (%d routed clients, two connections each)", idleClients), upstream: true, fresh: true, subjects: routing,
+			name: fmt.Sprintf("idle (%d routed clients, two connections each)", idleClients), upstream: true, fresh: true, few: true, subjects: routing,
 			metrics: []metric{{name: "memory per connection", unit: "KiB", reference: cProxy, goal: &goal{bound: 2, value: true}}},
 			run:     func(b *bench, p *process, _ int) ([]reading, error) { return b.idle(p, idleClients) },
 		},

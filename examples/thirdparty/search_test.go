@@ -28,7 +28,7 @@ type program struct {
 }
 
 func (p program) run(t *testing.T) {
-	c := proptest.NetConfig{Scenario: p.scenario, Random: true, Pools: p.pools, Net: fakenet.Config{Stall: 3 * time.Second}, Search: proptest.Config{Schedules: 1500, Only: p.only}}
+	c := proptest.NetConfig{Scenario: p.scenario, Random: true, Pools: p.pools, Net: fakenet.Config{Stall: 3 * time.Second}, Search: proptest.Config{Schedules: 600, Only: p.only}}
 	if testing.Short() {
 		c.Search.Schedules = 300
 	}

@@ -218,3 +218,14 @@ func TestMutexOverAnOperation(t *testing.T) {
 	}
 	run(t, nil, fakenet.Config{Quiesce: fakenet.Metrics}, scenario)
 }
+
+// With Close as an operation of two steps, and with the other test of quiescence,
+// the same programs run.
+func TestParkClose(t *testing.T) {
+	for _, load := range workloads[:1] {
+		w := run(t, nil, fakenet.Config{ParkClose: true, Quiesce: fakenet.Metrics}, load.run)
+		for _, f := range w.Findings() {
+			t.Errorf("%s: got %s, want nothing", load.name, f)
+		}
+	}
+}

@@ -20,8 +20,8 @@ const (
 	Wait Quiesce = iota
 	// Metrics asks runtime/metrics until no goroutine runs. Code may hold a mutex
 	// over an operation then, but nothing else may run in the process, and virtual
-	// time stands still as long as somebody waits for a mutex. For code that Wait
-	// can run too the traces are the same.
+	// time stands still as long as somebody waits for a mutex. It sets GOMAXPROCS to 1
+	// for the run. For code that Wait can run too the traces are the same.
 	Metrics
 )
 

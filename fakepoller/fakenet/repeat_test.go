@@ -83,3 +83,20 @@ func difference(a, b []fakepoller.Event) string {
 	}
 	return "the traces are equal"
 }
+
+// TestMetricsGivesTheSameTrace: how the scheduler knows that nobody runs does not
+// show.
+func TestMetricsGivesTheSameTrace(t *testing.T) {
+	t.Setenv("GODEBUG", "randseednop=0")
+	for _, load := range workloads {
+		for seed := range uint64(3) {
+			want, wanted := digest(t, load.run, seed, 2)
+			*metric = true
+			got, events := digest(t, load.run, seed, 2)
+			*metric = false
+			if got != want {
+				t.Errorf("%s, seed %d: got digest %x, want %x\n%s", load.name, seed, got, want, difference(events, wanted))
+			}
+		}
+	}
+}

@@ -2,6 +2,7 @@ package fakenet
 
 import (
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,9 @@ import (
 // call runtime.Goexit. The error, if not nil, says where the run has stalled: the
 // process then still holds its goroutines, and w is not to be used.
 func Run(t *testing.T, w *fakepoller.World, cfg Config, scenario func(*Net)) error {
+	if cfg.Quiesce == Metrics { // which takes twenty times as long with more
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	}
 	b := &bubble{ended: make(chan struct{})}
 	go b.run(t, w, cfg, scenario)
 	return b.watch(cfg.Stall)

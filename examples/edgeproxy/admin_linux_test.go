@@ -89,7 +89,7 @@ func TestAdmin(t *testing.T) {
 // Questions come from other goroutines than those of the workers, also during
 // reloads, and the answers obey the laws of counting.
 func TestAdminUnderLoadAndReloads(t *testing.T) {
-	config := configFor(chain{"any", "", namingForever(t, "any")})
+	config := configFor(chain{"any", "", naming(t, "any")})
 	p, address := startWithAdmin(t, config, "-drain-time", "1ms")
 	over := make(chan struct{})
 	var busy sync.WaitGroup

@@ -31,6 +31,14 @@ func TestEnvoySamples(t *testing.T) {
 	withCertificates := func(s string) string {
 		return strings.ReplaceAll(s, `"example_com`, `"`+filepath.ToSlash(dir)+`/example_com`)
 	}
+	terminate, err := os.ReadFile("terminate.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	here := strings.NewReplacer(`"edge.crt"`, `"`+filepath.ToSlash(dir)+`/example_com_cert.pem"`, `"edge.key"`, `"`+filepath.ToSlash(dir)+`/example_com_key.pem"`)
+	if _, err := parseConfig("terminate.json", []byte(here.Replace(string(terminate)))); err != nil {
+		t.Errorf("got  %v\nwant no error", err)
+	}
 	const manager = `"envoy.filters.network.http_connection_manager"`
 	checkSample(t, "sni-http.json", withCertificates,
 		`static_resources.listeners[0].filter_chains[0].filters[0].name: `+manager+` is not supported (have: envoy.filters.network.tcp_proxy)`)

@@ -6,6 +6,7 @@ require (
 	edgewise.test v0.0.0
 	github.com/armon/go-socks5 v0.0.0-20160902184237-e75332964ef5
 	github.com/elazarl/goproxy v1.9.2
+	github.com/hashicorp/yamux v0.1.2
 	github.com/inetaf/tcpproxy v0.0.0-20260515195445-c159a6051109
 	github.com/pires/go-proxyproto v0.15.0
 	github.com/soheilhy/cmux v0.1.5

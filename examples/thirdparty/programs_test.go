@@ -12,9 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"edgewise.test/faults"
 	"edgewise.test/proptest"
 	"github.com/armon/go-socks5"
 	"github.com/elazarl/goproxy"
+	"github.com/hashicorp/yamux"
 	"github.com/inetaf/tcpproxy"
 	"github.com/pires/go-proxyproto"
 	"github.com/soheilhy/cmux"
@@ -23,6 +25,7 @@ import (
 
 // The newest versions, by what each does on polite networks and on all legal ones.
 var programs = []program{
+	{name: "yamux, who goes first", pools: true, metrics: true, scenario: yamuxEcho, only: []faults.Op{faults.Run}},
 	{name: "smux, polite", pools: true, scenario: smuxEcho, only: polite},
 	{name: "smux", pools: true, scenario: smuxEcho},
 	{name: "tcpproxy, polite", scenario: tcpproxyEcho, only: polite},
@@ -83,6 +86,35 @@ func one(l net.Listener, done <-chan struct{}) net.Conn {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+func yamuxEcho(n *proptest.Net) {
+	config := yamux.DefaultConfig()
+	config.LogOutput = io.Discard
+	l, done := front(n, func(c net.Conn) {
+		s, err := yamux.Client(c, config)
+		if err != nil {
+			return
+		}
+		defer s.Close()
+		for range 2 {
+			stream, err := s.Open()
+			if err != nil {
+				return
+			}
+			message(n, stream)
+			stream.Close()
+		}
+	})
+	if c := one(l, done); c != nil {
+		if s, err := yamux.Server(c, config); err == nil {
+			echo(acceptor{func() (net.Conn, error) { return s.Accept() }, c})
+			s.Close()
+		}
+		c.Close()
+	}
+	<-done
+	l.Close()
 }
 
 func smuxEcho(n *proptest.Net) {

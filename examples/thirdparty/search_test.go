@@ -23,12 +23,16 @@ type program struct {
 	scenario func(n *proptest.Net)
 	only     []faults.Op // empty: all
 	pools    bool        // it keeps timers in a sync.Pool
+	metrics  bool        // it holds a mutex over an operation
 	// want is a part of the failure's message, "" when all schedules pass.
 	want string
 }
 
 func (p program) run(t *testing.T) {
 	c := proptest.NetConfig{Scenario: p.scenario, Random: true, Pools: p.pools, Net: fakenet.Config{Stall: 3 * time.Second}, Search: proptest.Config{Schedules: 600, Only: p.only}}
+	if p.metrics {
+		c.Net.Quiesce = fakenet.Metrics
+	}
 	if testing.Short() {
 		c.Search.Schedules = 300
 	}

@@ -105,6 +105,7 @@ func (c NetConfig) Config(t *testing.T) Config {
 			runtime.GC() // the first one keeps victims: sync.Pool
 		}
 		if c.Random {
+			//lint:ignore SA1019 it is the global source that net/http draws from
 			rand.Seed(1) // of the whole process: hence one core
 			cryptotest.SetGlobalRandom(t, 1)
 		}

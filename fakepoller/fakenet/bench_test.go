@@ -1,6 +1,7 @@
 package fakenet_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -87,7 +88,7 @@ func BenchmarkProxiedRequests(b *testing.B) {
 // proxied makes requests of six clients through a ReverseProxy.
 func proxied(requests int, listen func(host, address string) net.Listener, dial func(host, address string) (net.Conn, error)) {
 	transport := func(host string) *http.Transport {
-		return &http.Transport{Dial: func(_, address string) (net.Conn, error) { return dial(host, address) }}
+		return &http.Transport{DialContext: func(_ context.Context, _, address string) (net.Conn, error) { return dial(host, address) }}
 	}
 	l, up := listen("proxy", "127.0.0.1:80"), listen("upstream", "127.0.0.1:81")
 	backward := transport("proxy")

@@ -204,7 +204,7 @@ func TestMutexOverAnOperation(t *testing.T) {
 		mu.Lock()
 		go func() {
 			mu.Lock()
-			mu.Unlock()
+			defer mu.Unlock()
 			s.Close()
 		}()
 		c.Write([]byte("x"))

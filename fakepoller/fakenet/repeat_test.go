@@ -60,6 +60,7 @@ func TestRunsRepeat(t *testing.T) {
 
 func digest(t *testing.T, load func(*fakenet.Net), seed uint64, procs int) (uint64, []fakepoller.Event) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+	//lint:ignore SA1019 net/http draws from the global source
 	rand.Seed(1)
 	cryptotest.SetGlobalRandom(t, 1)
 	cfg := fakenet.Config{}

@@ -68,7 +68,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&opts.config, "config", "", "configuration `file`")
 	flags.BoolVar(&opts.check, "check", false, "only check the configuration")
 	flags.IntVar(&opts.workers, "workers", runtime.GOMAXPROCS(0), "number of event loops")
-	flags.DurationVar(&opts.drainTime, "drain-time", 10*time.Second, "how long connections may go on after SIGTERM")
+	flags.DurationVar(&opts.drainTime, "drain-time", 10*time.Second, "how long connections may go on after SIGTERM, or when a reload has nothing for them")
 	if err := flags.Parse(args); err != nil {
 		return opts, err
 	}

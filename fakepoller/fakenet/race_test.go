@@ -14,6 +14,10 @@ import (
 	"edgewise.test/fakepoller/fakenet"
 )
 
+// The race detector shuffles what is runnable, and net/http's transport decides by
+// it once in some hundred runs.
+func init() { tolerance["http"] = 2 }
+
 // programs are run in a process of their own by TestRaceDetector. In each, two
 // servers' goroutines count.
 var programs = map[string]func(n *fakenet.Net){

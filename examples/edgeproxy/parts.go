@@ -48,7 +48,7 @@ func (p *parts) retire(generation int) (busy bool) {
 		if used.generation >= generation {
 			return false
 		}
-		if c, ok := used.counted.(*tcpproxy.Cluster); ok && c.Stats().CxActive > 0 {
+		if used.busy() {
 			busy = true
 			return false
 		}
@@ -57,6 +57,16 @@ func (p *parts) retire(generation int) (busy bool) {
 		return true
 	})
 	return busy
+}
+
+// busy says whether there are upstream connections.
+func (p *parts) busy() bool {
+	return slices.ContainsFunc(p.keys, func(key string) bool { return p.byKey[key].busy() })
+}
+
+func (u *usedPart) busy() bool {
+	c, ok := u.counted.(*tcpproxy.Cluster)
+	return ok && c.Stats().CxActive > 0
 }
 
 func (p *parts) snapshot() pipeline.Snapshot {

@@ -162,13 +162,16 @@ func (p *proxy) drain(done func()) {
 	flush := func() {
 		for _, w := range p.workers {
 			w.loop.Post(func() {
-				w.flush(w.loop.Now()+p.drainTime, func() {
+				w.flush(func() {
 					if last(&workers) {
 						done()
 					}
 				})
 			})
 		}
+	}
+	for _, w := range p.workers {
+		w.loop.Post(func() { w.flushUntil = w.loop.Now() + p.drainTime })
 	}
 	for _, l := range p.listeners {
 		p.manager.Drain(l.name, p.drainTime, func() {

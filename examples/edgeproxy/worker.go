@@ -26,6 +26,7 @@ const retireDelay = time.Second
 type worker struct {
 	index, workers int
 	loop           *pipeline.Loop
+	flushUntil     time.Duration // set when the program drains
 	parts          parts
 	clusters       map[string]*tcpproxy.Cluster        // of the configuration
 	listeners      map[string]*pipeline.ListenerConfig // of the configuration
@@ -115,13 +116,12 @@ func (w *worker) complete(chain *pipeline.FilterChain, l *listener, cfg *filterC
 	chain.Filters = []pipeline.FilterFactory{proxy.Filter}
 }
 
-// flush waits for upstreams to get the last bytes of clients that have gone.
-func (w *worker) flush(deadline time.Duration, done func()) {
-	for _, c := range w.clusters {
-		if c.Stats().CxActive > 0 && w.loop.Now() < deadline {
-			w.loop.NewTimer(func() { w.flush(deadline, done) }).Enable(flushInterval)
-			return
-		}
+// flush waits for upstreams to get the last bytes of clients that have gone, until
+// flushUntil.
+func (w *worker) flush(done func()) {
+	if w.parts.busy() && w.loop.Now() < w.flushUntil {
+		w.loop.NewTimer(func() { w.flush(done) }).Enable(flushInterval)
+		return
 	}
 	done()
 }

@@ -47,7 +47,7 @@ func main() {
 	flag.Float64Var(&b.foreign, "foreign", 0.08, "throw windows away in which others have used more than this part of a core")
 	flag.IntVar(&b.tries, "tries", 4, "how often to try for a window without foreign load")
 	flag.Parse()
-	b.window = 600 * time.Millisecond
+	b.window = 400 * time.Millisecond
 	if b.quick {
 		b.rounds, b.tries, b.window, b.foreign = 1, 1, 100*time.Millisecond, 1e9
 	}

@@ -14,7 +14,7 @@ const (
 
 // works are what is measured, with the goals of edgewise.
 func (b *bench) works() []*work {
-	idleClients := maxClients - 100
+	idleClients := 5000
 	if b.quick {
 		idleClients = 500
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,12 +47,12 @@ func TestEveryCloseType(t *testing.T) {
 	hello := clientHello("a.test")
 	inspections := []struct {
 		name    string
-		filter  pipeline.ListenerFilterFactory // nil: none
+		filter  func() pipeline.ListenerFilterFactory // nil: none
 		request []byte
 	}{
 		{"none", nil, []byte("request")},
-		{"tls_inspector", tlsinspector.NewFilter, hello},
-		{"http_inspector", new(httpinspector.Inspector).Filter, []byte("GET / HTTP/1.1\r\n\r\n")},
+		{"tls_inspector", func() pipeline.ListenerFilterFactory { return tlsinspector.NewFilter }, hello},
+		{"http_inspector", func() pipeline.ListenerFilterFactory { return new(httpinspector.Inspector).Filter }, []byte("GET / HTTP/1.1\r\n\r\n")},
 	}
 	closes := []struct {
 		name    string
@@ -67,7 +68,7 @@ func TestEveryCloseType(t *testing.T) {
 	for _, in := range inspections {
 		for _, cl := range closes {
 			t.Run(in.name+"/"+cl.name, func(t *testing.T) {
-				closed := uint64(0)
+				var closed atomic.Uint64 // schedules run side by side
 				proptest.Config{
 					Schedules: 500,
 					World:     fakepoller.Config{SndBuf: 2048, RcvBuf: 2048},
@@ -83,7 +84,7 @@ func TestEveryCloseType(t *testing.T) {
 							c.AddReadFilter(&closer{c, len(in.request), cl.how})
 						}}}}}
 						if in.filter != nil {
-							cfg.ListenerFilters = []pipeline.ListenerFilterFactory{in.filter}
+							cfg.ListenerFilters = []pipeline.ListenerFilterFactory{in.filter()}
 						}
 						listener, err := pipeline.NewListener(loop, fd, &cfg)
 						if err != nil {
@@ -111,12 +112,12 @@ func TestEveryCloseType(t *testing.T) {
 						}
 						w.Run()
 						w.Counted(listener.Snapshot())
-						closed += listener.Stats().CxTotal
+						closed.Add(listener.Stats().CxTotal)
 						w.EndedBy(3 * time.Hour)
 					},
 				}.Check(t)
-				if closed < 1000 {
-					t.Errorf("got %d connections that were closed in all schedules, want 1000 or more: it was not tried", closed)
+				if got := closed.Load(); got < 1000 {
+					t.Errorf("got %d connections that were closed in all schedules, want 1000 or more: it was not tried", got)
 				}
 			})
 		}

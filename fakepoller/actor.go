@@ -2,7 +2,6 @@ package fakepoller
 
 import (
 	"fmt"
-	"iter"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -14,11 +13,10 @@ import (
 // itself, which drives everybody else while it waits.
 type actor struct {
 	chooser
-	w      *World
-	state  state
-	resume func() (struct{}, bool)
-	stop   func()
-	yield  func(struct{}) bool
+	w     *World
+	state state
+	co    *coroutine // nil: it has come to its end, or is the test
+	begun bool
 
 	timer     timer  // ends a wait
 	stuck     bool   // an auditor takes it out of the run at its next call
@@ -45,8 +43,7 @@ type ending struct{}
 func (w *World) spawn(a *actor, f func()) {
 	a.w, a.timer.fire = w, a
 	w.actors = append(w.actors, a)
-	a.resume, a.stop = iter.Pull(func(yield func(struct{}) bool) {
-		a.yield = yield
+	a.co = w.cfg.Coroutines.take(func() {
 		defer func() {
 			a.state = ended
 			if r := recover(); r != nil {
@@ -117,7 +114,7 @@ func (w *World) switchAway(a *actor) bool {
 		w.current = a
 		return true
 	}
-	if !a.yield(struct{}{}) {
+	if co := a.co; !co.yield(struct{}{}) || co.unwind {
 		panic(ending{})
 	}
 	return true
@@ -143,7 +140,12 @@ func (w *World) turn(end time.Duration) bool {
 	}
 	before := w.current
 	w.current = a
-	a.resume()
+	a.begun = true
+	a.co.resume()
+	if a.co.run == nil {
+		w.cfg.Coroutines.give(a.co)
+		a.co = nil
+	}
 	w.current = before
 	return true
 }

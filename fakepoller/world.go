@@ -22,6 +22,8 @@ type Config struct {
 	// Hostile lets the source be asked about operations that break Linux's
 	// contract ([faults.Op.Hostile]).
 	Hostile bool
+	// Coroutines, if set, are used again from world to world.
+	Coroutines *Coroutines
 	// MaxSteps ends a run that does not end by itself; 0 means 1<<20 calls.
 	MaxSteps int
 }
@@ -127,9 +129,15 @@ func (w *World) RunFor(d time.Duration) {
 func (w *World) Close() {
 	w.closing = true
 	for _, a := range w.actors {
-		if a.stop != nil {
-			a.stop()
+		switch co := a.co; {
+		case co == nil:
+			continue
+		case a.begun:
+			w.cfg.Coroutines.end(co)
+		default:
+			w.cfg.Coroutines.give(co)
 		}
+		a.co = nil
 	}
 	w.runq = nil
 }

@@ -7,7 +7,7 @@ type Runs struct{ r *runner }
 
 func NewRuns(c Config) *Runs {
 	s := &search{Config: &c}
-	return &Runs{s.newRunner()}
+	return &Runs{s.runner(0)}
 }
 
 // Run returns the failure's message, or "".

@@ -99,15 +99,16 @@ func (s *search) onAllCores(tasks []task, pieces []piece) {
 		}
 	}
 	if cores == 1 {
-		work(s.newRunner())
+		work(s.runner(0))
 		return
 	}
 	var done sync.WaitGroup
-	for range cores {
+	for i := range cores {
+		r := s.runner(i)
 		done.Add(1)
 		go func() {
 			defer done.Done()
-			work(s.newRunner())
+			work(r)
 		}()
 	}
 	done.Wait()
@@ -141,7 +142,30 @@ type runner struct {
 	known    fakepoller.Coverage // by the search, when the wave began
 }
 
-func (s *search) newRunner() *runner { return &runner{Config: s.Config, known: s.coverage} }
+// runner returns the runner of a core, which knows what the search knows now. It
+// uses the coroutines of its worlds again.
+func (s *search) runner(core int) *runner {
+	for len(s.runners) <= core {
+		c := *s.Config
+		if s.order == nil { // worlds of a bubble make their own
+			c.World.Coroutines = new(fakepoller.Coroutines)
+		}
+		s.runners = append(s.runners, &runner{Config: &c})
+	}
+	r := s.runners[core]
+	r.known = s.coverage
+	return r
+}
+
+// stop ends what runners keep.
+func (s *search) stop() {
+	for _, r := range s.runners {
+		if c := r.World.Coroutines; c != nil {
+			c.Stop()
+		}
+	}
+	s.runners = nil
+}
 
 func (r *runner) execute() outcome { return r.Config.execute(&r.recorder, false) }
 

@@ -81,6 +81,7 @@ func Search(c Config) Result {
 	if c.Schedules <= 0 {
 		c.Schedules = defaultSchedules
 	}
+	defer s.stop()
 	found := s.strategies()
 	s.result.Elapsed = time.Since(s.start)
 	s.result.Reached, s.result.Missed = s.goals.lists()
@@ -99,6 +100,7 @@ type search struct {
 	corpus   []faults.Plan // runs that covered something new
 	piece    int           // number of the next piece, for shards
 	told     time.Duration
+	runners  []*runner // by core
 }
 
 // found is a failing run before it is shrunk.
@@ -131,7 +133,7 @@ func (s *search) strategies() *found {
 // calm runs the calm schedule twice: a scenario that does not repeat itself is
 // not worth searching.
 func (s *search) calm() (*found, []faults.Choice, error) {
-	r := s.newRunner()
+	r := s.runner(0)
 	r.recorder.Source = faults.Calm
 	first := r.execute()
 	choices := slices.Clone(r.recorder.Choices)

@@ -40,7 +40,7 @@ const shrinkBudget = 5_000
 
 // explain shrinks a failure and replays the result.
 func (s *search) explain(f *found) *Failure {
-	sh := &shrinker{Config: s.Config, class: f.failure.class}
+	sh := &shrinker{Config: s.runner(0).Config, class: f.failure.class}
 	plan := f.plan
 	if sh.class != classUnrepeatable && sh.class != classStall {
 		plan = sh.shrink(plan)
@@ -49,6 +49,9 @@ func (s *search) explain(f *found) *Failure {
 	out.Moment = sh.moment(plan)
 	if sh.class == classUnrepeatable || sh.class == classStall {
 		out.Message, out.Class = f.failure.message, f.failure.class
+		if sh.class == classStall {
+			out.Missed = nil // no run after it was a run
+		}
 	}
 	out.Strategy, out.Seed, out.Schedule = f.strategy, f.seed, s.result.Schedules
 	out.From, out.ShrinkRuns = len(f.plan.Deviations), sh.runs

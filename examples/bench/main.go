@@ -45,7 +45,7 @@ func main() {
 	flag.StringVar(&hello, "hello", "go-alpn", "ClientHello in testdata/hello of tlsinspector; its server name is "+serverName)
 	flag.StringVar(&svg, "svg", "bench.svg", "draw to this `file`")
 	flag.Float64Var(&b.foreign, "foreign", 0.08, "throw windows away in which others have used more than this part of a core")
-	flag.IntVar(&b.tries, "tries", 4, "how often to try for a window without foreign load")
+	flag.IntVar(&b.tries, "tries", 8, "how often to try for a window without foreign load")
 	flag.Parse()
 	b.window = 400 * time.Millisecond
 	if b.quick {

@@ -68,17 +68,20 @@ func (b *bench) measure(w *work) (*table, error) {
 		}
 		return newTable(w, all), nil
 	}
-	upstream := 0
-	if w.upstream {
-		p, err := b.startServer(cEcho, loadCPU, 0)
-		if err != nil {
-			return nil, err
-		}
-		upstream = p.port
-	}
 	running := map[*subject]*process{}
+	upstreams := map[*subject]int{} // one each: connections in TIME_WAIT, which some leave, slow connect(2) down
+	if w.upstream {
+		for _, s := range w.subjects {
+			p, err := b.startServer(cEcho, loadCPU, 0)
+			if err != nil {
+				return nil, err
+			}
+			upstreams[s] = p.port
+		}
+	}
 	if !w.fresh {
 		for _, s := range w.subjects {
+			upstream := upstreams[s]
 			p, err := b.startServer(s, serverCPU, upstream)
 			if err != nil {
 				return nil, err
@@ -98,7 +101,7 @@ func (b *bench) measure(w *work) (*table, error) {
 		all[i] = round{}
 		for _, at := range rand.Perm(len(w.subjects)) {
 			s := w.subjects[at]
-			readings, err := b.readingsOf(w, s, running[s], upstream)
+			readings, err := b.readingsOf(w, s, running[s], upstreams[s])
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", s.name, err)
 			}

@@ -288,7 +288,7 @@ func (s *activeSocket) finish(end socketEnd) {
 		l.stats.PreCxConnected++
 		fd, r := s.socket.fd, s.registration
 		s.socket.fd, s.registration = -1, Registration{}
-		l.newConnection(fd, s.socket.info, s.global, r)
+		l.newConnection(fd, &s.socket.info, s.global, r)
 	case endHandedOff:
 		l.stats.PreCxHandedOff++
 		s.handTo(target)

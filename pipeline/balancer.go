@@ -51,12 +51,17 @@ func (b *balancer) place(l *Listener, s acceptedSocket) (keep bool) {
 	l.note(s.fd, "rebalanced")
 	b.inFlight++
 	w := b.targets[target].worker
-	first := w.loop.enqueue(func() { b.arrive(w, l, target, s) })
+	first := b.post(w, l, target, s)
 	b.mu.Unlock()
 	if first {
 		w.loop.kernel.Wake()
 	}
 	return false
+}
+
+// post is on its own because its function makes the socket escape.
+func (b *balancer) post(w *managedWorker, l *Listener, target int, s acceptedSocket) (first bool) {
+	return w.loop.enqueue(func() { b.arrive(w, l, target, s) })
 }
 
 // pick returns the target with the fewest connections, the first of several; own

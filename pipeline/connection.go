@@ -61,6 +61,7 @@ type Connection struct {
 	raw          rawSocket // the transport, unless there is another
 	chain        filterChain
 	callbacks    []ConnectionCallbacks
+	callbackRoom [1]ConnectionCallbacks // spares most connections an allocation
 
 	in, out      Buffer
 	state        ConnectionState
@@ -140,6 +141,9 @@ func (c *Connection) EndStreamRead() bool { return c.readEnded }
 
 // AddConnectionCallbacks makes cb hear what happens from now on.
 func (c *Connection) AddConnectionCallbacks(cb ConnectionCallbacks) {
+	if c.callbacks == nil {
+		c.callbacks = c.callbackRoom[:0]
+	}
 	c.callbacks = append(c.callbacks, cb)
 }
 

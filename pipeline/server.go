@@ -9,11 +9,11 @@ import (
 // newConnection makes a connection of an inspected socket, whose descriptor it
 // takes over, with its registration if there is one (Envoy
 // active_stream_listener_base.cc newConnection).
-func (l *Listener) newConnection(fd poller.FD, info ConnectionInfo, global *Limit, r Registration) {
+func (l *Listener) newConnection(fd poller.FD, info *ConnectionInfo, global *Limit, r Registration) {
 	if info.transportProtocol == "" {
 		info.transportProtocol = TransportProtocolRawBuffer
 	}
-	leaf := l.matcher.find(&info)
+	leaf := l.matcher.find(info)
 	if leaf == nil {
 		l.stats.NoFilterChainMatch++
 		l.note(fd, "no filter chain match")
@@ -29,7 +29,7 @@ func (l *Listener) newConnection(fd poller.FD, info ConnectionInfo, global *Limi
 	l.note(fd, leaf.note)
 	info.filterChain = chain.Name
 	leaf.group.active++
-	c := &Connection{listener: l, group: leaf.group, global: global, created: l.loop.now, fd: fd, info: info}
+	c := &Connection{listener: l, group: leaf.group, global: global, created: l.loop.now, fd: fd, info: *info}
 	c.init(l.loop, chain.TransportSocket, l.config.PerConnectionBufferLimitBytes)
 	c.registration = r
 	push(&l.connections, c)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,6 +13,10 @@ import (
 	"edgewise.test/faults"
 	"edgewise.test/pipeline"
 	"edgewise.test/pipeline/httpinspector"
+	"edgewise.test/pipeline/localratelimit"
+	"edgewise.test/pipeline/originaldst"
+	"edgewise.test/pipeline/originalsrc"
+	"edgewise.test/pipeline/proxyprotocol"
 	"edgewise.test/pipeline/tlsinspector"
 	"edgewise.test/poller"
 	"edgewise.test/proptest"
@@ -24,7 +29,7 @@ type closer struct {
 	how  pipeline.CloseType
 }
 
-var closerAnswer = bytes.Repeat([]byte("answer "), 1000)
+var closerAnswer = bytes.Repeat([]byte("answer "), 15)
 
 func (f *closer) OnNewConnection(pipeline.ReadFilterCallbacks) pipeline.FilterStatus {
 	return pipeline.Continue
@@ -42,17 +47,40 @@ func (f *closer) OnData(data *pipeline.Buffer, _ bool) pipeline.FilterStatus {
 	return pipeline.StopIteration
 }
 
-// Every close type behind every way of inspection, with three clients at once.
+// Every close type behind every listener filter, with three clients at once. With
+// EDGEWISE_SCHEDULES=300000 all schedules of one and two deviations are run.
 func TestEveryCloseType(t *testing.T) {
 	hello := clientHello("a.test")
+	request := []byte("request")
+	one := func(f pipeline.ListenerFilterFactory) []pipeline.ListenerFilterFactory {
+		return []pipeline.ListenerFilterFactory{f}
+	}
 	inspections := []struct {
 		name    string
-		filter  func() pipeline.ListenerFilterFactory // nil: none
+		refuses bool                                    // some clients
+		filters func() []pipeline.ListenerFilterFactory // of one world
+		header  []byte                                  // that they take out
 		request []byte
 	}{
-		{"none", nil, []byte("request")},
-		{"tls_inspector", func() pipeline.ListenerFilterFactory { return tlsinspector.NewFilter }, hello},
-		{"http_inspector", func() pipeline.ListenerFilterFactory { return new(httpinspector.Inspector).Filter }, []byte("GET / HTTP/1.1\r\n\r\n")},
+		{"none", false, func() []pipeline.ListenerFilterFactory { return nil }, nil, request},
+		{"tls_inspector", false, func() []pipeline.ListenerFilterFactory { return one(tlsinspector.NewFilter) }, nil, hello},
+		{"http_inspector", false, func() []pipeline.ListenerFilterFactory { return one(new(httpinspector.Inspector).Filter) },
+			nil, []byte("GET / HTTP/1.1\r\n\r\n")},
+		{"proxy_protocol and original_src", false, func() []pipeline.ListenerFilterFactory {
+			f, err := proxyprotocol.New(proxyprotocol.Config{})
+			if err != nil {
+				panic(err)
+			}
+			return []pipeline.ListenerFilterFactory{f.Filter, originalsrc.Filter(originalsrc.Config{Mark: 7})}
+		}, []byte("PROXY TCP4 192.0.2.1 192.0.2.2 1000 443\r\n"), request},
+		{"original_dst", false, func() []pipeline.ListenerFilterFactory { return one(originaldst.NewFilter) }, nil, request},
+		{"local_ratelimit", true, func() []pipeline.ListenerFilterFactory {
+			l, err := localratelimit.New(localratelimit.Config{MaxTokens: 2, FillInterval: time.Hour}) // the third client is refused
+			if err != nil {
+				panic(err)
+			}
+			return one(l.Filter)
+		}, nil, request},
 	}
 	closes := []struct {
 		name    string
@@ -71,7 +99,7 @@ func TestEveryCloseType(t *testing.T) {
 				var closed atomic.Uint64 // schedules run side by side
 				proptest.Config{
 					Schedules: 500,
-					World:     fakepoller.Config{SndBuf: 2048, RcvBuf: 2048},
+					World:     fakepoller.Config{SndBuf: 64, RcvBuf: 1024}, // an answer takes two writes
 					Scenario: func(w *proptest.World) {
 						k := w.NewWorker()
 						loop := pipeline.NewLoop(k)
@@ -79,13 +107,10 @@ func TestEveryCloseType(t *testing.T) {
 						if err != nil {
 							w.Fatalf("listen: %v", err)
 						}
-						cfg := pipeline.ListenerConfig{StatPrefix: "edge", FilterChains: []pipeline.FilterChain{{Filters: []pipeline.FilterFactory{func(c *pipeline.Connection) {
+						cfg := pipeline.ListenerConfig{StatPrefix: "edge", ListenerFilters: in.filters(), FilterChains: []pipeline.FilterChain{{Filters: []pipeline.FilterFactory{func(c *pipeline.Connection) {
 							c.SetDelayedCloseTimeout(time.Minute)
 							c.AddReadFilter(&closer{c, len(in.request), cl.how})
 						}}}}}
-						if in.filter != nil {
-							cfg.ListenerFilters = []pipeline.ListenerFilterFactory{in.filter()}
-						}
 						listener, err := pipeline.NewListener(loop, fd, &cfg)
 						if err != nil {
 							w.Fatalf("listener: %v", err)
@@ -101,13 +126,14 @@ func TestEveryCloseType(t *testing.T) {
 								if err != nil {
 									return
 								}
-								if _, err := c.Write(in.request); err != nil {
+								if _, err := c.Write(slices.Concat(in.header, in.request)); err != nil {
 									return
 								}
 								got, err := io.ReadAll(c)
 								// The delayed close timeout cuts off who does not read.
 								late := w.Now() >= 15*time.Second
-								w.Delivered("answer", closerAnswer, got, cl.flushes && err == nil && w.Injected(faults.Reset) == 0 && !late)
+								refused := in.refuses && len(got) == 0
+								w.Delivered("answer", closerAnswer, got, cl.flushes && err == nil && w.Injected(faults.Reset) == 0 && !late && !refused)
 							})
 						}
 						w.Run()

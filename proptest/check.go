@@ -18,9 +18,10 @@ import (
 // Flags, each with an environment twin for go test ./..., where a flag that one
 // package does not know breaks all.
 var (
-	flagReplay    = flag.String("edgewise.replay", os.Getenv("EDGEWISE_REPLAY"), "run only the plan in this `file` (EDGEWISE_REPLAY)")
-	flagSeed      = flag.Uint64("edgewise.seed", envUint("EDGEWISE_SEED"), "start of the random schedules (EDGEWISE_SEED)")
-	flagSchedules = flag.Int("edgewise.schedules", int(envUint("EDGEWISE_SCHEDULES")), "how many schedules to run, 0 for the test's own number (EDGEWISE_SCHEDULES)")
+	flagReplay     = flag.String("edgewise.replay", os.Getenv("EDGEWISE_REPLAY"), "run only the plan in this `file` (EDGEWISE_REPLAY)")
+	flagSeed       = flag.Uint64("edgewise.seed", envUint("EDGEWISE_SEED"), "start of the random schedules (EDGEWISE_SEED)")
+	flagSchedules  = flag.Int("edgewise.schedules", int(envUint("EDGEWISE_SCHEDULES")), "how many schedules to run, 0 for the test's own number (EDGEWISE_SCHEDULES)")
+	flagStrategies = flag.String("edgewise.strategies", os.Getenv("EDGEWISE_STRATEGIES"), "the strategies that take part, between commas: `names` of "+strings.Join(Strategies, ", ")+" (EDGEWISE_STRATEGIES)")
 )
 
 // envUint reads a number from the environment. A bad one ends the program: a
@@ -87,6 +88,12 @@ func check(t testing.TB, c Config, pkg string) {
 	}
 	if *flagSeed != 0 {
 		c.Seed = *flagSeed
+	}
+	if *flagStrategies != "" {
+		c.Strategies = strings.Split(*flagStrategies, ",")
+	}
+	if err := c.checkStrategies(); err != nil {
+		t.Fatal(err)
 	}
 	r := Search(c)
 	if r.Failure == nil {

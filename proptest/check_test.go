@@ -8,6 +8,9 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"edgewise.test/fakepoller"
+	"edgewise.test/poller"
 )
 
 // fakeT is a test that may fail.
@@ -104,3 +107,37 @@ func TestCheckSaysWhatIsWrongWithAPlanFile(t *testing.T) {
 }
 
 func sprint(f string, a ...any) string { return fmt.Sprintf(f, a...) }
+
+func TestSearchSaysWhichStrategyThereIsNot(t *testing.T) {
+	defer func() {
+		const want = `proptest: strategies: got "sinlge", want one of single, pairs, swarm, pct, pos, feedback`
+		if got := recover(); got != want {
+			t.Errorf("got %v, want %s", got, want)
+		}
+	}()
+	Search(Config{Scenario: func(*World) {}, Strategies: []string{"sinlge"}})
+}
+
+// What comes first is the failure: a use after close, and not the lost bytes that
+// it ends in; an assertion, and not a leak that nobody knows of before the end.
+func TestTheFirstFailureIsReported(t *testing.T) {
+	closed := func(w *World) {
+		k := w.NewWorker()
+		fd, _ := k.Socket(poller.Inet)
+		k.Close(fd)
+		k.Read(fd, make([]byte, 1))
+		k.Now()
+	}
+	for _, c := range []struct {
+		name, class string
+		scenario    func(*World)
+	}{
+		{"finding, then assertion", string(fakepoller.UseAfterClose), func(w *World) { closed(w); w.NewWorker().Socket(poller.Inet); w.Errorf("lost") }},
+		{"assertion, then finding", "lost", func(w *World) { w.Errorf("lost"); closed(w) }},
+		{"assertion, and a leak at the end", "lost", func(w *World) { w.NewWorker().Socket(poller.Inet); w.Errorf("lost") }},
+	} {
+		if f := Search(Config{Scenario: c.scenario, Schedules: 2}).Failure; f == nil || f.Class != c.class {
+			t.Errorf("%s: got %+v, want class %q", c.name, f, c.class)
+		}
+	}
+}

@@ -11,8 +11,11 @@ import (
 
 // Rapid runs scenario once with choices that rapid draws, so that a property can
 // mix them with draws of its own. Rapid shrinks towards the calm run.
-func Rapid(t *rapid.T, scenario func(*World)) {
-	c := Config{Scenario: scenario}
+func Rapid(t *rapid.T, scenario func(*World)) { Config{Scenario: scenario}.Rapid(t) }
+
+// Rapid is the function of that name in the world of c. Only Scenario and World
+// matter, and of World not Hostile.
+func (c Config) Rapid(t *rapid.T) {
 	source := &rapidSource{t: t}
 	recorder := faults.Recorder{Source: source}
 	o := c.execute(&recorder, false)
@@ -57,9 +60,12 @@ func (s *rapidSource) Choose(p faults.Point, n int) (outcome int) {
 // they are used up everything is calm, so that every input is a schedule. The
 // plans in testdata/edgewise/<target> are part of the corpus; a crasher prints
 // the plan that it stands for.
-func Fuzz(f *testing.F, scenario func(*World)) {
-	pkg := callerPackage()
-	c := Config{Scenario: scenario}
+func Fuzz(f *testing.F, scenario func(*World)) { Config{Scenario: scenario}.fuzz(f, callerPackage()) }
+
+// Fuzz is the function of that name in the world of c. Only Scenario and World matter.
+func (c Config) Fuzz(f *testing.F) { c.fuzz(f, callerPackage()) }
+
+func (c Config) fuzz(f *testing.F, pkg string) {
 	f.Add([]byte{})
 	for _, data := range c.planInputs(planFolder(f.Name())) {
 		f.Add(data)

@@ -26,7 +26,7 @@ type told struct {
 // Errorf notes a failure and goes on. The format, without its arguments, is the
 // failure's class: shrinking keeps the class.
 func (n *Net) Errorf(format string, args ...any) {
-	n.Tell(told{failure: &failure{format, fmt.Sprintf(format, args...)}})
+	n.Tell(told{failure: &failure{class: format, message: fmt.Sprintf(format, args...)}})
 }
 
 // Fatalf is Errorf, and ends the goroutine that calls it.
@@ -111,7 +111,7 @@ func (c NetConfig) Config(t *testing.T) Config {
 		}
 		if err := c.run(t, w); err != nil {
 			stalled.Store(true)
-			w.failures = append(w.failures, &failure{classStall, err.Error()})
+			w.failures = append(w.failures, &failure{class: classStall, message: err.Error()})
 		}
 	}
 	return config

@@ -1,23 +1,52 @@
 package proptest
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"edgewise.test/faults"
 )
 
-// Strategies are the names of the random strategies, in the order in which they
-// take turns.
-var Strategies = []string{"swarm", "pct", "pos", "feedback"}
+// Strategies are the names of the strategies. "single" runs every schedule with one
+// deviation, "pairs" those with two; the others are random, and take turns.
+var Strategies = []string{single, pairs, "swarm", "pct", "pos", "feedback"}
+
+const (
+	single = "single"
+	pairs  = "pairs"
+)
+
+// takesPart says whether the search has the strategy.
+func (s *search) takesPart(strategy string) bool {
+	return len(s.Strategies) == 0 || slices.Contains(s.Strategies, strategy)
+}
+
+// checkStrategies returns an error for a name that there is not.
+func (c *Config) checkStrategies() error {
+	for _, name := range c.Strategies {
+		if !slices.Contains(Strategies, name) {
+			return fmt.Errorf("strategies: got %q, want one of %s", name, strings.Join(Strategies, ", "))
+		}
+	}
+	return nil
+}
+
+// random returns the random strategies that take part.
+func (s *search) random() []string {
+	return slices.DeleteFunc(slices.Clone(Strategies), func(strategy string) bool {
+		return strategy == single || strategy == pairs || !s.takesPart(strategy)
+	})
+}
 
 // seedsPerTask is how many runs one task of the portfolio makes.
 const seedsPerTask = 16
 
 // portfolio spends what is left of the budget on the random strategies in turns.
 func (s *search) portfolio() *found {
-	strategies := s.Strategies
+	strategies := s.random()
 	if len(strategies) == 0 {
-		strategies = Strategies
+		return nil
 	}
 	n := 0
 	size := wave

@@ -34,8 +34,8 @@ type Config struct {
 	Goals []string
 	// Only limits the random strategies to these operations; empty means all.
 	Only []faults.Op
-	// Strategies are those of the random part that take part; empty means all of
-	// [Strategies].
+	// Strategies are those that take part; empty means all of [Strategies]. The
+	// calm schedule always does.
 	Strategies []string
 	// Progress, if set, is told now and then how far the search is.
 	Progress func(Stats)
@@ -71,15 +71,19 @@ type Result struct {
 const defaultSchedules = 20_000
 
 // pairShare is the part of the budget, in percent, that pairs may use: the rest
-// is for more than two deviations.
+// is for more than two deviations, if a random strategy takes part.
 const pairShare = 60
 
 // Search looks for a schedule that fails the scenario. It stops at the first,
-// shrinks it and checks that it repeats.
+// shrinks it and checks that it repeats. It panics when c names a strategy that
+// there is not.
 func Search(c Config) Result {
 	s := &search{Config: &c, start: time.Now(), goals: newGoals(c.Goals)}
 	if c.Schedules <= 0 {
 		c.Schedules = defaultSchedules
+	}
+	if err := c.checkStrategies(); err != nil {
+		panic("proptest: " + err.Error())
 	}
 	defer s.stop()
 	found := s.strategies()
@@ -121,11 +125,15 @@ func (s *search) strategies() *found {
 		return calm
 	}
 	s.result.Choices = len(choices)
-	if f := s.single(choices); f != nil {
-		return f
+	if s.takesPart(single) {
+		if f := s.single(choices); f != nil {
+			return f
+		}
 	}
-	if f := s.pairs(choices); f != nil {
-		return f
+	if s.takesPart(pairs) {
+		if f := s.pairs(choices); f != nil {
+			return f
+		}
 	}
 	return s.portfolio()
 }
@@ -153,7 +161,7 @@ func (s *search) calm() (*found, []faults.Choice, error) {
 const classUnrepeatable = "not repeatable"
 
 func unrepeatable(difference string) *failure {
-	return &failure{classUnrepeatable, fmt.Sprintf("not repeatable: %s. Usual causes: map order, select, time.Now, a goroutine, math/rand, state that outlives a run.", difference)}
+	return &failure{class: classUnrepeatable, message: fmt.Sprintf("not repeatable: %s. Usual causes: map order, select, time.Now, a goroutine, math/rand, state that outlives a run.", difference)}
 }
 
 func (s *search) left() int {
@@ -228,7 +236,10 @@ func (s *search) pairs(choices []faults.Choice) *found {
 			firsts = append(firsts, deviationAt{i, outcome})
 		}
 	}
-	next, budget := 0, s.Schedules*pairShare/100
+	next, budget := 0, s.Schedules
+	if len(s.random()) > 0 {
+		budget = budget * pairShare / 100
+	}
 	f, done := s.each(2*s.cores(), func() (task, bool) {
 		if next == len(firsts) {
 			return nil, false
@@ -239,7 +250,7 @@ func (s *search) pairs(choices []faults.Choice) *found {
 	}, func() bool {
 		return s.left() > 0 && s.result.Pairs < budget
 	})
-	s.result.AllPairs = f == nil && s.result.AllSingle && done == len(firsts)
+	s.result.AllPairs = f == nil && done == len(firsts)
 	if !s.result.AllPairs && done > 0 {
 		s.result.PairsLeft = s.result.Pairs/done*len(firsts) - s.result.Pairs
 	}

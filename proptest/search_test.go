@@ -132,7 +132,7 @@ func TestSearchDoesNotDependOnCores(t *testing.T) {
 
 // Shards do each piece once: together they run what one search runs.
 func TestShardsAddUp(t *testing.T) {
-	whole := proptest.Search(proptest.Config{Scenario: line(wholeLine), Schedules: 100_000, Strategies: []string{"swarm"}})
+	whole := proptest.Search(proptest.Config{Scenario: line(wholeLine), Schedules: 100_000, Strategies: []string{"single", "pairs", "swarm"}})
 	single, pairs := 0, 0
 	for i := range 3 {
 		r := proptest.Search(proptest.Config{Scenario: line(wholeLine), Schedules: 100_000, Shard: i, Shards: 3})
@@ -331,6 +331,35 @@ func TestFailuresOfEveryKind(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A search runs the strategies that it was told, and nothing else.
+func TestStrategies(t *testing.T) {
+	for _, c := range []struct {
+		strategies            []string
+		single, pairs, random bool
+	}{
+		{nil, true, true, true},
+		{[]string{"single"}, true, false, false},
+		{[]string{"pairs"}, false, true, false},
+		{[]string{"pct", "pos"}, false, false, true},
+	} {
+		r := proptest.Search(proptest.Config{Scenario: line(wholeLine), Schedules: 1000, Strategies: c.strategies})
+		if got := [3]bool{r.Single > 0, r.Pairs > 0, r.Random > 0}; got != [3]bool{c.single, c.pairs, c.random} {
+			t.Errorf("%q: got single, pairs, random %v in %+v, want %v", c.strategies, got, r.Stats, c)
+		}
+	}
+}
+
+// The world that a rapid property or a fuzz target asks for is the one it gets.
+func TestRapidInAWorld(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		proptest.Config{World: fakepoller.Config{NoFile: 4}, Scenario: func(w *proptest.World) {
+			if _, err := poller.ListenTCP(w.NewWorker(), addr, poller.ListenConfig{}); err != syscall.EMFILE {
+				w.Errorf("listen: got %v, want EMFILE", err)
+			}
+		}}.Rapid(t)
+	})
 }
 
 func TestRapid(t *testing.T) {

@@ -68,7 +68,7 @@ func twoBugs(w *World) {
 func TestShardsAsProcesses(t *testing.T) {
 	if dir := os.Getenv("EDGEWISE_SHARD_TEST"); dir != "" {
 		os.Chdir(dir)
-		Config{Scenario: twoBugs, Schedules: 400, Strategies: []string{"swarm"}}.Check(t)
+		Config{Scenario: twoBugs, Schedules: 400, Strategies: []string{"single", "swarm"}}.Check(t)
 		return
 	}
 	dir := t.TempDir()

@@ -15,7 +15,10 @@ type World struct {
 	goals    []string
 }
 
-type failure struct{ class, message string }
+type failure struct {
+	class, message string
+	step           int // of an assertion
+}
 
 // fatal unwinds the actor that called Fatalf.
 type fatal struct{}
@@ -23,7 +26,7 @@ type fatal struct{}
 // Errorf notes a failure and goes on. The format, without its arguments, is the
 // failure's class: shrinking keeps the class.
 func (w *World) Errorf(format string, args ...any) {
-	w.failures = append(w.failures, &failure{format, fmt.Sprintf(format, args...)})
+	w.failures = append(w.failures, &failure{class: format, message: fmt.Sprintf(format, args...), step: w.Steps()})
 }
 
 // Fatalf is Errorf, and ends the actor that calls it, or the scenario.
@@ -63,25 +66,26 @@ func (c *Config) execute(rec *faults.Recorder, trace bool) outcome {
 	return o
 }
 
-// judge returns the first failure of a run that is over: a panic of an actor, then
-// what the scenario said, then what the auditors found.
+// judge returns the first failure of a run that is over: a panic of an actor, else
+// what came first of the scenario's assertions and the auditors' findings. What is
+// left over comes last: nobody knows it before the end.
 func (w *World) judge() *failure {
-	var finding *failure
-	for _, f := range w.Audit() {
-		if _, ours := f.Value.(fatal); ours {
-			continue
-		}
-		if f.Kind == fakepoller.Panic {
-			return &failure{string(f.Kind), f.String()}
-		}
-		if finding == nil {
-			finding = &failure{string(f.Kind), f.String()}
-		}
-	}
+	var first *failure
 	if len(w.failures) > 0 {
-		return w.failures[0]
+		first = w.failures[0]
 	}
-	return finding
+	early := len(w.Findings())
+	for i, f := range w.Audit() {
+		_, ours := f.Value.(fatal)
+		switch {
+		case ours:
+		case f.Kind == fakepoller.Panic:
+			return &failure{class: string(f.Kind), message: f.String(), step: f.Step}
+		case first == nil || i < early && f.Step < first.step:
+			first = &failure{class: string(f.Kind), message: f.String(), step: f.Step}
+		}
+	}
+	return first
 }
 
 // body runs the scenario's own goroutine and turns a panic into a failure.
@@ -96,7 +100,7 @@ func (w *World) body(scenario func(*World)) (panicked *failure) {
 		}
 		if r != nil {
 			if _, ours := r.(fatal); !ours {
-				panicked = &failure{"panic", fmt.Sprintf("panic: %v", r)}
+				panicked = &failure{class: "panic", message: fmt.Sprintf("panic: %v", r)}
 			}
 		}
 	}()

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"edgewise.test/faults"
 	"edgewise.test/poller"
 )
 
@@ -39,15 +40,31 @@ const (
 
 // Peer starts f as an actor with that name, which must be unique in the world
 // and is the first word of its choices. When f returns, what it left open is
-// closed, as at the end of a process.
+// closed, as at the end of a process. A source may leave the peer out
+// ([faults.Omitter]): then it is done at once.
 func (w *World) Peer(name string, f func(p *Peer)) *Peer {
 	p := w.newPeer(name)
 	p.actor = &actor{chooser: p.self}
+	if omitter, ok := w.cfg.Source.(faults.Omitter); ok && omitter.Omits(name) {
+		p.actor.state = ended
+		return p
+	}
 	w.spawn(p.actor, func() {
 		defer p.closeAll()
 		f(p)
 	})
 	return p
+}
+
+// Peers returns the names of the peers that [World.Peer] has made, in that order.
+func (w *World) Peers() []string {
+	var names []string
+	for _, p := range w.peers {
+		if p.actor != nil {
+			names = append(names, p.name)
+		}
+	}
+	return names
 }
 
 // Hand returns a peer that the test itself moves.

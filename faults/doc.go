@@ -15,6 +15,8 @@
 //	conn 2 delay 2: 15.001s
 //	listener 1 accept 4..6: EMFILE
 //
+// A line "without client 3" leaves a peer of the scenario out; shrinking writes it.
+//
 // Sources: [Calm], [Plan.Source], [Seed] and [Bytes]; [Recorder] keeps what a
 // source was asked. Every outcome is one that Linux or a remote peer could
 // produce, except those of operations that are [Op.Hostile]; these are off

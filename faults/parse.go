@@ -22,7 +22,8 @@ func (e *ParseError) Error() string {
 }
 
 // Parse reads the text form of a plan. Empty lines are skipped; a line that
-// starts with "#" is a note on the deviation that follows. The error is a
+// starts with "#" is a note on the deviation that follows; "without" and a name
+// leave a peer out. The error is a
 // [*ParseError] for the first thing that is wrong.
 func Parse(text string) (Plan, error) {
 	var p Plan
@@ -42,6 +43,12 @@ func Parse(text string) (Plan, error) {
 				return Plan{}, &ParseError{number + 1, indent(line) + 1, quote(trimmed), strconv.Quote(header)}
 			}
 			seen = true
+		case isWithout(trimmed):
+			peer := words(line, 0)[1:]
+			if len(peer) == 0 {
+				return Plan{}, &ParseError{number + 1, len(strings.TrimRight(line, " \t\r")) + 1, "end of line", `the name of a peer, as in "without client 2"`}
+			}
+			p.Without = append(p.Without, joined(peer))
 		default:
 			d, err := parseDeviation(line)
 			if err != nil {
@@ -57,6 +64,12 @@ func Parse(text string) (Plan, error) {
 	}
 	p.Notes = notes
 	return p, nil
+}
+
+// isWithout says whether a line leaves a peer out: it has no outcome.
+func isWithout(line string) bool {
+	first, _, _ := strings.Cut(strings.ReplaceAll(line, "\t", " "), " ")
+	return first == without && !strings.Contains(line, ":")
 }
 
 func indent(line string) int { return len(line) - len(strings.TrimLeft(line, " \t\r")) }
@@ -92,6 +105,15 @@ func words(s string, base int) []word {
 	return ws
 }
 
+// joined is a name of several words.
+func joined(ws []word) string {
+	texts := make([]string, 0, 4)
+	for _, w := range ws {
+		texts = append(texts, w.text)
+	}
+	return strings.Join(texts, " ")
+}
+
 func parseDeviation(line string) (Deviation, *ParseError) {
 	colon := strings.IndexByte(line, ':')
 	if colon < 0 {
@@ -102,11 +124,7 @@ func parseDeviation(line string) (Deviation, *ParseError) {
 		return Deviation{}, &ParseError{Column: indent(line) + 1, Got: quote(strings.TrimSpace(line[:colon])), Want: `an actor, an operation and a number, as in "conn 2 segment 1"`}
 	}
 	var d Deviation
-	actor := make([]string, 0, 4)
-	for _, w := range left[:len(left)-2] {
-		actor = append(actor, w.text)
-	}
-	d.Actor = strings.Join(actor, " ")
+	d.Actor = joined(left[:len(left)-2])
 	op, seq := left[len(left)-2], left[len(left)-1]
 	if d.Op = opByName(op.text); d.Op == 0 {
 		return Deviation{}, &ParseError{Column: op.column, Got: quote(op.text), Want: "an operation: " + opNames()}

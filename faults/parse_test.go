@@ -33,6 +33,9 @@ func TestParse(t *testing.T) {
 			{Actor: "listener 1", Op: Accept, From: 9, To: Onward, Outcome: 2},
 			{Actor: "listener 1", Op: Accept, From: 8, To: 8, Outcome: 1},
 		}}},
+		{"peers may be left out", "edgewise plan v1\nwithout client 2\n without\tbob \nwithout x run 1: pick 1", Plan{
+			Without: []string{"client 2", "bob"}, Deviations: []Deviation{dev("without x", Run, 1, 1)},
+		}},
 		{"notes go with what follows them", "# lost\nedgewise plan v1\n#one\n#  two\n#\nconn 1 fin 1: 1ms\n# last", Plan{
 			Deviations: []Deviation{{Actor: "conn 1", Op: Fin, From: 1, To: 1, Outcome: 1, Notes: []string{"one", "two", ""}}},
 			Notes:      []string{"last"},
@@ -131,6 +134,7 @@ func TestParseErrors(t *testing.T) {
 		body string // after the header
 		want string
 	}{
+		{" without ", `plan:2:9: got end of line, want the name of a peer, as in "without client 2"`},
 		{"conn 1 segment 1", `plan:2:17: got end of line, want ":" and an outcome`},
 		{"conn 1 segment 1  \r", `plan:2:17: got end of line, want ":" and an outcome`},
 		{"\n# note\nsegment 1: 3 bytes", `plan:4:1: got "segment 1", want ` + actorWanted},

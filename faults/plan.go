@@ -2,6 +2,7 @@ package faults
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +12,8 @@ import (
 
 // Plan is the calm schedule plus named deviations. The zero value is calm.
 type Plan struct {
+	// Without are peers that take no part, as if they had never been there.
+	Without    []string
 	Deviations []Deviation
 	// Notes are the comment lines after the last deviation, without "# ".
 	Notes []string
@@ -30,12 +33,18 @@ type Deviation struct {
 // Onward is the To of a deviation without an end.
 const Onward = math.MaxInt32
 
-const header = "edgewise plan v1"
+const (
+	header  = "edgewise plan v1"
+	without = "without"
+)
 
 // String returns the text form. Parse of it gives the same plan.
 func (p Plan) String() string {
 	var b strings.Builder
 	b.WriteString(header + "\n")
+	for _, peer := range p.Without {
+		b.WriteString(without + " " + peer + "\n")
+	}
 	for _, d := range p.Deviations {
 		writeNotes(&b, d.Notes)
 		b.WriteString(d.String() + "\n")
@@ -130,6 +139,9 @@ func (s *PlanSource) Choose(p Point, n int) int {
 	}
 	return 0
 }
+
+// Omits implements [Omitter].
+func (s *PlanSource) Omits(peer string) bool { return slices.Contains(s.plan.Without, peer) }
 
 // Missed returns the deviations that decided nothing so far, in plan order:
 // their point never came up, or its range was too small.

@@ -1,6 +1,9 @@
 package faults
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // Point names one choice. Seq counts from 1 the choices that the same actor has
 // had at the same operation, so that taking a deviation away somewhere else does
@@ -23,6 +26,12 @@ type Source interface {
 	Choose(p Point, n int) int
 }
 
+// Omitter is a source that leaves whole peers out: a world does not begin them.
+type Omitter interface {
+	Source
+	Omits(peer string) bool
+}
+
 // Calm is the source that deviates nowhere.
 var Calm Source = calm{}
 
@@ -41,6 +50,19 @@ type Choice struct {
 type Recorder struct {
 	Source  Source
 	Choices []Choice
+	Without []string // peers that Source left out
+}
+
+// Reset forgets what was recorded.
+func (r *Recorder) Reset() { r.Choices, r.Without = r.Choices[:0], nil }
+
+// Omits implements [Omitter], whether or not Source does.
+func (r *Recorder) Omits(peer string) bool {
+	if omitter, ok := r.Source.(Omitter); ok && omitter.Omits(peer) {
+		r.Without = append(r.Without, peer)
+		return true
+	}
+	return false
 }
 
 // Choose implements [Source].
@@ -65,9 +87,10 @@ func (r *Recorder) ChooseRun(p Point, actors []string) int {
 	return outcome
 }
 
-// Plan returns the deviations among the recorded choices: it replays the run.
+// Plan returns the deviations among the recorded choices, and who was left out: it
+// replays the run.
 func (r *Recorder) Plan() Plan {
-	var p Plan
+	p := Plan{Without: slices.Clone(r.Without)}
 	for _, c := range r.Choices {
 		if c.Outcome != 0 {
 			p.Deviations = append(p.Deviations, Deviation{Actor: c.Point.Actor, Op: c.Point.Op, From: c.Point.Seq, To: c.Point.Seq, Outcome: c.Outcome})

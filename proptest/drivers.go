@@ -73,7 +73,7 @@ func (c Config) fuzz(f *testing.F, pkg string) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		recorder := faults.Recorder{Source: faults.Bytes(data)}
 		if o := c.execute(&recorder, false); o.failure != nil {
-			sh := &shrinker{Config: &c, class: o.failure.class}
+			sh := &shrinker{Config: &c, class: o.failure.class, peers: o.peers}
 			failure := c.replay(sh.shrink(recorder.Plan()))
 			t.Fatalf("%s", failure.Report("package: "+pkg, "plan:", failure.Plan.String()))
 		}

@@ -2,6 +2,7 @@ package proptest
 
 import (
 	"fmt"
+	"slices"
 
 	"edgewise.test/faults"
 )
@@ -25,7 +26,7 @@ func (sh *shrinker) moment(plan faults.Plan) Moment {
 	for kept := 0; kept <= len(plan.Deviations); kept++ {
 		failed := 0
 		for seed := range uint64(momentRuns) {
-			sh.recorder.Source = &continuation{plan: plan.Deviations[:kept], rest: faults.Seed(seed, faults.Profile{Hostile: sh.World.Hostile})}
+			sh.recorder.Source = &continuation{plan: plan.Deviations[:kept], without: plan.Without, rest: faults.Seed(seed, faults.Profile{Hostile: sh.World.Hostile})}
 			if o := sh.execute(&sh.recorder, false); o.failure != nil && o.failure.class == sh.class {
 				failed++
 			}
@@ -37,9 +38,12 @@ func (sh *shrinker) moment(plan faults.Plan) Moment {
 
 // continuation follows the deviations of a plan, in their order, and then rest.
 type continuation struct {
-	plan []faults.Deviation
-	rest faults.Source
+	plan    []faults.Deviation
+	without []string
+	rest    faults.Source
 }
+
+func (c *continuation) Omits(peer string) bool { return slices.Contains(c.without, peer) }
 
 func (c *continuation) Choose(p faults.Point, n int) int {
 	if len(c.plan) == 0 {

@@ -187,7 +187,7 @@ func (r *runner) run(p *piece, strategy string, seed uint64) bool {
 	if o.failure == nil {
 		return false
 	}
-	p.found = &found{failure: o.failure, plan: r.recorder.Plan(), strategy: strategy, seed: seed, run: p.runs}
+	p.found = &found{failure: o.failure, plan: r.recorder.Plan(), strategy: strategy, seed: seed, run: p.runs, peers: o.peers}
 	return true
 }
 

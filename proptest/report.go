@@ -18,6 +18,9 @@ func (f *Failure) Report(how ...string) string {
 		fmt.Fprintf(&b, " (shrunk from %d in %d runs; schedule %d, by %s%s)", f.From, f.ShrinkRuns, f.Schedule, f.Strategy, f.seedText())
 	}
 	b.WriteByte('\n')
+	if len(f.Plan.Without) > 0 {
+		fmt.Fprintf(&b, "  without %s\n", firstNames(f.Plan.Without, 6))
+	}
 	for i, d := range f.Plan.Deviations {
 		if i == 8 {
 			fmt.Fprintf(&b, "  ... and %d more\n", len(f.Plan.Deviations)-i)
@@ -62,6 +65,13 @@ func (f *Failure) differs() string {
 	default:
 		return fmt.Sprintf("%d deviations from the calm one", n)
 	}
+}
+
+func firstNames(names []string, n int) string {
+	if len(names) > n {
+		names = append(names[:n:n], fmt.Sprintf("and %d more", len(names)-n))
+	}
+	return strings.Join(names, ", ")
 }
 
 func (f *Failure) seedText() string {

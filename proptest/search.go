@@ -114,6 +114,7 @@ type found struct {
 	strategy string
 	seed     uint64
 	run      int // of its piece
+	peers    []string
 }
 
 func (s *search) strategies() *found {

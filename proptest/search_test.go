@@ -210,6 +210,52 @@ func TestShrinkToThree(t *testing.T) {
 	}
 }
 
+// Peers that a failure does not need are left out, and what is named after the
+// number of a connection is renamed; a peer whose absence is a failure stays.
+func TestShrinkLeavesPeersOut(t *testing.T) {
+	scenario := func(w *proptest.World) {
+		l, _ := w.Hand("server").Listen(addr)
+		answered := 0
+		w.Peer("host", func(*fakepoller.Peer) { answered++ })
+		for _, name := range []string{"alice", "bob", "carol"} {
+			w.Peer(name, func(p *fakepoller.Peer) {
+				if _, err := p.Dial(addr); name == "bob" && err != nil {
+					w.Errorf("wrong: %d", 2)
+				}
+			})
+		}
+		w.Run()
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			c.Reset()
+		}
+		if answered != 1 {
+			w.Errorf("wrong: %d", -1)
+		}
+	}
+	plan, err := faults.Parse("edgewise plan v1\nconn 2 connect 1: ECONNREFUSED\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := proptest.Replay(proptest.Config{Scenario: scenario}, plan); f == nil {
+		t.Fatal("the plan: got no failure, want one")
+	}
+	f := proptest.Search(proptest.Config{Scenario: scenario, Strategies: []string{"single"}}).Failure
+	if f == nil {
+		t.Fatal("got no failure, want one")
+	}
+	for _, line := range []string{"without carol\n", "without alice\n", "conn 1 "} {
+		if !strings.Contains(f.Plan.String(), line) {
+			t.Errorf("got plan\n%swant a line with %q", f.Plan, line)
+		}
+	}
+	if again := proptest.Replay(proptest.Config{Scenario: scenario}, f.Plan); again == nil || again.Digest != f.Digest {
+		t.Errorf("replay: got %+v, want the same failure", again)
+	}
+	if strings.Contains(f.Plan.String(), "host") {
+		t.Errorf("got plan\n%swant the host, whose absence is another failure", f.Plan)
+	}
+}
+
 // The moment names the deviation that matters: the second of two here.
 func TestMoment(t *testing.T) {
 	r := proptest.Search(proptest.Config{Seed: 3, Scenario: func(w *proptest.World) {

@@ -2,6 +2,8 @@ package proptest
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"edgewise.test/fakepoller"
 	"edgewise.test/faults"
@@ -40,7 +42,7 @@ const shrinkBudget = 5_000
 
 // explain shrinks a failure and replays the result.
 func (s *search) explain(f *found) *Failure {
-	sh := &shrinker{Config: s.runner(0).Config, class: f.failure.class}
+	sh := &shrinker{Config: s.runner(0).Config, class: f.failure.class, peers: f.peers}
 	plan := f.plan
 	if sh.class != classUnrepeatable && sh.class != classStall {
 		plan = sh.shrink(plan)
@@ -63,6 +65,7 @@ type shrinker struct {
 	class    string
 	runs     int
 	recorder faults.Recorder
+	peers    []string // of the last run that failed
 }
 
 // fails tells whether plan fails in the same class, and returns the plan that it
@@ -77,11 +80,13 @@ func (sh *shrinker) fails(plan faults.Plan) (faults.Plan, bool) {
 	if o.failure == nil || o.failure.class != sh.class {
 		return plan, false
 	}
+	sh.peers = o.peers
 	return sh.recorder.Plan(), true
 }
 
 // shrink drops what it can, first in halves and quarters and then one by one,
-// makes the rest smaller and earlier, and repeats that until nothing changes.
+// makes the rest smaller and earlier, leaves peers out, and repeats that until
+// nothing changes.
 func (sh *shrinker) shrink(plan faults.Plan) faults.Plan {
 	for changed := true; changed; {
 		changed = false
@@ -102,13 +107,65 @@ func (sh *shrinker) shrink(plan faults.Plan) faults.Plan {
 				plan, changed = sooner, true
 			}
 		}
+		for _, peer := range slices.Backward(sh.peers) {
+			if fewer, ok := sh.omit(plan, peer); ok {
+				plan, changed = fewer, true
+			}
+		}
 	}
 	return plan
 }
 
+// omit leaves peer out if there is another one and the scenario passes without it as long as all is calm:
+// what needs the peer would fail of that. Connections are numbered as they are
+// made, so that those behind one of the peer's get another name.
+func (sh *shrinker) omit(plan faults.Plan, peer string) (faults.Plan, bool) {
+	if slices.Contains(plan.Without, peer) || len(plan.Without)+1 >= len(sh.peers) || sh.runs >= shrinkBudget {
+		return plan, false
+	}
+	all := append(slices.Clone(plan.Without), peer)
+	sh.runs++
+	sh.recorder.Source = faults.Plan{Without: all}.Source()
+	if o := sh.execute(&sh.recorder, false); o.failure != nil {
+		return plan, false
+	}
+	for gone := range maxRenumbered + 1 {
+		candidate, renamed := renumber(plan.Deviations, gone)
+		if gone > 0 && !renamed {
+			continue
+		}
+		if fewer, ok := sh.fails(faults.Plan{Without: all, Deviations: candidate}); ok && len(fewer.Deviations) <= len(plan.Deviations) {
+			return fewer, true
+		}
+	}
+	return plan, false
+}
+
+// maxRenumbered bounds the connections that may be the one that is gone.
+const maxRenumbered = 8
+
+// renumber returns the deviations as they are called when connection number gone
+// is not made; none is gone when it is 0.
+func renumber(deviations []faults.Deviation, gone int) (renamed []faults.Deviation, changed bool) {
+	renamed = slices.Clone(deviations)
+	for i := range renamed {
+		var n int
+		var rest string
+		if _, err := fmt.Sscanf(renamed[i].Actor, "conn %d", &n); err != nil || gone == 0 || n <= gone {
+			continue
+		}
+		if _, after, ok := strings.Cut(strings.TrimPrefix(renamed[i].Actor, "conn "), " "); ok {
+			rest = " " + after
+		}
+		renamed[i].Actor = fmt.Sprintf("conn %d%s", n-1, rest)
+		changed = true
+	}
+	return renamed, changed
+}
+
+// without returns p with size deviations fewer, from at on.
 func without(p faults.Plan, at, size int) faults.Plan {
-	kept := append([]faults.Deviation(nil), p.Deviations[:at]...)
-	return faults.Plan{Deviations: append(kept, p.Deviations[at+size:]...)}
+	return faults.Plan{Without: p.Without, Deviations: slices.Delete(slices.Clone(p.Deviations), at, at+size)}
 }
 
 // lower tries smaller outcomes for deviation i, smallest first.
@@ -118,7 +175,7 @@ func (sh *shrinker) lower(plan faults.Plan, i int) (faults.Plan, bool) {
 	}
 	d := plan.Deviations[i]
 	for _, outcome := range d.Op.Simpler(nil, d.Outcome) {
-		candidate := faults.Plan{Deviations: append([]faults.Deviation(nil), plan.Deviations...)}
+		candidate := faults.Plan{Without: plan.Without, Deviations: slices.Clone(plan.Deviations)}
 		candidate.Deviations[i].Outcome = outcome
 		if smaller, ok := sh.fails(candidate); ok && len(smaller.Deviations) <= len(plan.Deviations) {
 			return smaller, true
@@ -143,7 +200,7 @@ func (sh *shrinker) earlier(plan faults.Plan, i int) (faults.Plan, bool) {
 		return plan, false
 	}
 	for seq := 1; seq < min(plan.Deviations[i].From, 9); seq++ {
-		candidate := faults.Plan{Deviations: append([]faults.Deviation(nil), plan.Deviations...)}
+		candidate := faults.Plan{Without: plan.Without, Deviations: slices.Clone(plan.Deviations)}
 		candidate.Deviations[i].From, candidate.Deviations[i].To = seq, seq
 		if sooner, ok := sh.fails(candidate); ok && len(sooner.Deviations) <= len(plan.Deviations) {
 			return sooner, true

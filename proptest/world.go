@@ -46,11 +46,12 @@ type outcome struct {
 	coverage fakepoller.Coverage
 	goals    []string
 	open     []fakepoller.Open // if traced
+	peers    []string          // if it failed
 }
 
 // execute runs the scenario once. The choices belong to rec.
 func (c *Config) execute(rec *faults.Recorder, trace bool) outcome {
-	rec.Choices = rec.Choices[:0]
+	rec.Reset()
 	config := c.World
 	config.Source, config.Trace = rec, trace
 	w := &World{World: fakepoller.New(config)}
@@ -61,6 +62,9 @@ func (c *Config) execute(rec *faults.Recorder, trace bool) outcome {
 	}
 	if o.failure = panicked; panicked == nil {
 		o.failure = w.judge()
+	}
+	if o.failure != nil {
+		o.peers = w.Peers()
 	}
 	w.Close()
 	return o

@@ -26,6 +26,7 @@ type chooser struct {
 	last  uint16 // what happened to it last, for Coverage
 	index int32  // from 1
 	seq   *seqs  // nil: it had none
+	view  *view  // nil: it is nobody who sees anything
 }
 
 // seqs counts choices by operation.

@@ -24,6 +24,7 @@ type Peer struct {
 	name  string
 	actor *actor // nil: in the hand
 	self  chooser
+	view  view
 
 	conns     []*Conn     // open ones
 	listeners []*Listener // open ones
@@ -73,7 +74,7 @@ func (w *World) Hand(name string) *Peer { return w.newPeer(name) }
 func (w *World) newPeer(name string) *Peer {
 	p := &Peer{w: w, name: name}
 	w.peers = append(w.peers, p)
-	p.self = chooser{kind: kindPeer, index: int32(len(w.peers))}
+	p.self = chooser{kind: kindPeer, index: int32(len(w.peers)), view: &p.view}
 	return p
 }
 

@@ -16,6 +16,8 @@ type Process struct {
 	limit  int
 	closed []int // step at which a number was closed last
 
+	view view
+
 	lastClosed   poller.FD
 	lastClosedAt time.Duration
 }

@@ -167,6 +167,11 @@ func (w *World) note(who, about *chooser, c Call, fd poller.FD, n int, bits poll
 		object = who
 	}
 	w.cover(object, uint64(c)|uint64(errno)<<8|uint64(bits)<<32)
+	if who.view != nil {
+		who.view.fold(uint64(w.now)<<8 | uint64(c))
+		who.view.fold(uint64(object.kind)<<56 ^ uint64(uint32(object.index))<<32 ^ uint64(uint32(fd))<<16 ^ uint64(uint32(n)))
+		who.view.fold(uint64(uint32(errno))<<32 | uint64(bits))
+	}
 	if !w.cfg.Trace {
 		return
 	}

@@ -41,7 +41,7 @@ func (p *Process) NewWorker() *Worker {
 	w := p.w
 	k := &Worker{w: w, p: p}
 	w.workers = append(w.workers, k)
-	k.kind, k.index = kindWorker, int32(len(w.workers))
+	k.kind, k.index, k.view = kindWorker, int32(len(w.workers)), &p.view
 	k.ep = &epoll{w: w}
 	k.wakeup = &eventfd{w: w}
 	limit := p.limit
@@ -328,6 +328,7 @@ func (k *Worker) Wake() error {
 		return syscall.EBADF
 	}
 	k.w.note(&k.w.current.chooser, nil, CallWake, -1, int(k.index), 0, nil)
+	k.view.fold(uint64(CallWake)) // whoever wakes it has been in its memory
 	k.wakeup.add(1)
 	return nil
 }

@@ -2,9 +2,10 @@
 //
 // A scenario is a function that builds a world (workers, peers), runs it and says
 // what must hold. [Check] runs it calm, then with every single deviation that the
-// kernel and the network may make, then with pairs of them, then at random until
+// kernel and the network may make, then with pairs of them (but for those behind an
+// order of calls that none of those who made them can tell), then at random until
 // the budget ends. A failure is shrunk to a plan from which no deviation can be
-// dropped, replayed, and reported with a timeline and the line that replays it.
+// dropped and no peer left out, replayed, and reported with a timeline and the line that replays it.
 //
 //	func TestEcho(t *testing.T) {
 //		proptest.Check(t, func(w *proptest.World) {

@@ -113,6 +113,9 @@ func (r Result) Summary() string {
 		if r.PairsLeft > 0 {
 			s += fmt.Sprintf(" (of about %d)", r.Pairs+r.PairsLeft)
 		}
+		if r.Alike > 0 {
+			s += fmt.Sprintf(" (none behind %d that nobody sees)", r.Alike)
+		}
 	}
 	if r.Random > 0 {
 		s += fmt.Sprintf(", %d at random", r.Random)

@@ -54,10 +54,13 @@ type Stats struct {
 	Single, Pairs       int
 	AllSingle, AllPairs bool // none is left (of this shard)
 	PairsLeft           int  // an estimate, when they are not all done
-	Random              int  // by all the other strategies
-	Steps               int  // boundary calls in all runs
-	Covered             int  // kinds of transitions (fakepoller.Coverage)
-	Elapsed             time.Duration
+	// Alike counts first deviations of pairs that only change an order that nobody
+	// in the world can tell ([fakepoller.World.Views]). No pairs are tried behind them.
+	Alike   int
+	Random  int // by all the other strategies
+	Steps   int // boundary calls in all runs
+	Covered int // kinds of transitions (fakepoller.Coverage)
+	Elapsed time.Duration
 }
 
 // Result is how a search ended.
@@ -237,6 +240,7 @@ func (s *search) pairs(choices []faults.Choice) *found {
 			firsts = append(firsts, deviationAt{i, outcome})
 		}
 	}
+	firsts = s.distinct(firsts)
 	next, budget := 0, s.Schedules
 	if len(s.random()) > 0 {
 		budget = budget * pairShare / 100
@@ -256,6 +260,34 @@ func (s *search) pairs(choices []faults.Choice) *found {
 		s.result.PairsLeft = s.result.Pairs/done*len(firsts) - s.result.Pairs
 	}
 	return f
+}
+
+// distinct leaves out deviations that lead to what an earlier one, or none, leads
+// to. These runs are not counted: they repeat those with one deviation.
+func (s *search) distinct(all []deviationAt) []deviationAt {
+	views := make([]uint64, len(all)+1) // the last is that of the calm run
+	var tasks []task
+	for chunk := range slices.Chunk(views, singlesPerPiece) {
+		first := len(tasks) * singlesPerPiece
+		tasks = append(tasks, func(r *runner, _ *piece) {
+			for i := range chunk {
+				r.force(all[first+i : min(first+i+1, len(all))])
+				chunk[i] = r.execute().views
+			}
+		})
+	}
+	s.onAllCores(tasks, make([]piece, len(tasks)))
+	seen := map[uint64]bool{views[len(all)]: true}
+	var distinct []deviationAt
+	for i, d := range all {
+		if seen[views[i]] {
+			s.result.Alike++
+			continue
+		}
+		seen[views[i]] = true
+		distinct = append(distinct, d)
+	}
+	return distinct
 }
 
 // behind runs first with every second deviation.

@@ -397,6 +397,32 @@ func TestStrategies(t *testing.T) {
 	}
 }
 
+// Behind an order that nobody can tell there are no pairs; behind one that two
+// workers of a process can tell there are, since they may share memory.
+func TestPairsLeaveOutWhatNobodyCanTell(t *testing.T) {
+	search := func(apart bool) proptest.Result {
+		r := proptest.Search(proptest.Config{Strategies: []string{"pairs"}, Schedules: 1000, Scenario: func(w *proptest.World) {
+			for range 2 {
+				k := w.NewWorker()
+				if apart {
+					k = w.NewProcess().NewWorker()
+				}
+				k.Go(func() { k.LocalAddr(1); k.LocalAddr(1) })
+			}
+			w.Run()
+		}})
+		if r.Failure != nil || !r.AllPairs {
+			t.Fatalf("got %+v, want all pairs to pass", r)
+		}
+		return r
+	}
+	apart, together := search(true), search(false)
+	if apart.Alike <= together.Alike || apart.Pairs >= together.Pairs {
+		t.Errorf("got %d left out and %d pairs in two processes, %d and %d in one; want more left out, and fewer pairs",
+			apart.Alike, apart.Pairs, together.Alike, together.Pairs)
+	}
+}
+
 // The world that a rapid property or a fuzz target asks for is the one it gets.
 func TestRapidInAWorld(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

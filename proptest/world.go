@@ -39,6 +39,7 @@ func (w *World) Fatalf(format string, args ...any) {
 type outcome struct {
 	choices []faults.Choice
 	digest  uint64
+	views   uint64
 	failure *failure
 	events  []fakepoller.Event // if traced
 	steps   int
@@ -56,7 +57,7 @@ func (c *Config) execute(rec *faults.Recorder, trace bool) outcome {
 	config.Source, config.Trace = rec, trace
 	w := &World{World: fakepoller.New(config)}
 	panicked := w.body(c.Scenario)
-	o := outcome{choices: rec.Choices, digest: w.Digest(), events: w.Trace(), steps: w.Steps(), coverage: *w.Coverage(), goals: w.reachedGoals()}
+	o := outcome{choices: rec.Choices, digest: w.Digest(), views: w.Views(), events: w.Trace(), steps: w.Steps(), coverage: *w.Coverage(), goals: w.reachedGoals()}
 	if trace {
 		o.open = w.OpenSockets()
 	}

@@ -19,17 +19,26 @@ import (
 	"pgregory.net/rapid"
 )
 
-// wholeLine is serve without the mistake: it waits for the end of the line.
+// wholeLine is serve without the mistake: it waits for the end of the line. When
+// accept fails it lets the listener rest, or a hundred failures in a row are a spin.
 func wholeLine(k poller.Kernel, listener poller.FD) {
 	var events [8]poller.Event
 	lines := map[poller.FD][]byte{}
 	k.Add(listener, poller.In, 0)
+	rest := time.Duration(-1)
 	for {
-		n, _ := k.Wait(events[:], -1)
+		n, _ := k.Wait(events[:], rest)
+		if rest > 0 {
+			k.Modify(listener, poller.In, 0)
+			rest = -1
+		}
 		for _, e := range events[:n] {
 			if e.Token == 0 {
 				if fd, _, err := k.Accept(listener); err == nil {
 					k.Add(fd, poller.In, poller.Token(fd))
+				} else {
+					k.Modify(listener, 0, 0)
+					rest = time.Millisecond
 				}
 				continue
 			}

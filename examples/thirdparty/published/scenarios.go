@@ -2,7 +2,6 @@ package published
 
 import (
 	"errors"
-	"io"
 	"net"
 	"syscall"
 	"time"
@@ -40,8 +39,6 @@ func serve(l net.Listener, handle func(c net.Conn)) {
 		}()
 	}
 }
-
-func echo(c net.Conn) { io.Copy(c, c) }
 
 func isReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)

@@ -26,7 +26,8 @@ func (sh *shrinker) moment(plan faults.Plan) Moment {
 	for kept := 0; kept <= len(plan.Deviations); kept++ {
 		failed := 0
 		for seed := range uint64(momentRuns) {
-			sh.recorder.Source = &continuation{plan: plan.Deviations[:kept], without: plan.Without, rest: faults.Seed(seed, faults.Profile{Hostile: sh.World.Hostile})}
+			profile := faults.Profile{Hostile: sh.World.Hostile, Only: sh.Only}
+			sh.recorder.Source = &continuation{plan: plan.Deviations[:kept], without: plan.Without, rest: faults.Seed(seed, profile)}
 			if o := sh.execute(&sh.recorder, false); o.failure != nil && o.failure.class == sh.class {
 				failed++
 			}

@@ -7,10 +7,12 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"edgewise.test/fakepoller/fakenet"
+	"edgewise.test/faults"
 )
 
 const netAddress = "127.0.0.1:80"
@@ -148,4 +150,31 @@ func TestCheckNetPassesTheFix(t *testing.T) {
 		t.Fatalf("%s", r.Failure.Report())
 	}
 	t.Logf("%s, %v", r.Summary(), time.Since(start))
+}
+
+// Only holds for the continuations of Moment too: others may stall the scenario.
+func TestOnlyHoldsForMoment(t *testing.T) {
+	var refused atomic.Bool
+	f := Search(NetConfig{Search: Config{Only: []faults.Op{faults.Accept}}, Scenario: func(n *Net) {
+		l, _ := n.Host("server").Listen("tcp", netAddress)
+		defer l.Close()
+		c, err := n.Host("client").Dial("tcp", netAddress)
+		if err != nil {
+			refused.Store(true)
+			return
+		}
+		defer c.Close()
+		s, err := l.Accept()
+		if err != nil {
+			n.Errorf("accept failed")
+			return
+		}
+		s.Close()
+	}}.Config(t)).Failure
+	if f == nil || len(f.Moment.Failed) != 2 {
+		t.Fatalf("got %+v, want a failure with one deviation and its moment", f)
+	}
+	if refused.Load() {
+		t.Errorf("got a run whose connect fails, want only accepts that fail")
+	}
 }

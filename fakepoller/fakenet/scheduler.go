@@ -214,6 +214,9 @@ func (s *scheduler) late(o *op) bool {
 // sleep waits for a goroutine to begin something, or for time to come to where
 // something happens. It returns false when the run is over.
 func (s *scheduler) sleep() bool {
+	if s.free && s.ended { // it may have been told of while there was something to do
+		return false
+	}
 	now := s.now()
 	limit := s.n.cfg.Idle
 	if s.ended { // somebody may sleep yet
@@ -234,7 +237,7 @@ func (s *scheduler) sleep() bool {
 	case <-s.timer.C:
 	}
 	s.woke = true
-	return !s.free || !s.ended
+	return true
 }
 
 // next is the next instant at which the world does something or a deadline fires.

@@ -172,6 +172,7 @@ type realWorker struct {
 	stage *real
 	open  map[poller.FD]bool
 	waits int
+	reads int // since the last wait
 }
 
 func (k *realWorker) Go(loop func()) {
@@ -191,6 +192,7 @@ func (k *realWorker) Go(loop func()) {
 const manyWaits = 20_000
 
 func (k *realWorker) Wait(events []poller.Event, timeout time.Duration) (int, error) {
+	k.reads = 0
 	if k.waits++; k.waits == manyWaits {
 		k.stage.Errorf("spin: the loop turned %d times", manyWaits)
 	}
@@ -198,6 +200,17 @@ func (k *realWorker) Wait(events []poller.Event, timeout time.Duration) (int, er
 		return 0, syscall.EBADF
 	}
 	return k.Epoll.Wait(events, timeout)
+}
+
+// Read ends a loop that reads for ever without a wait.
+func (k *realWorker) Read(fd poller.FD, p []byte) (int, error) {
+	if k.reads++; k.reads == manyWaits {
+		k.stage.Errorf("spin: %d reads without a wait", manyWaits)
+	}
+	if k.reads >= manyWaits {
+		return 0, syscall.EBADF
+	}
+	return k.Epoll.Read(fd, p)
 }
 
 func (k *realWorker) Accept(fd poller.FD) (poller.FD, netip.AddrPort, error) {

@@ -26,11 +26,13 @@ func TestHostsWorkOnLoopback(t *testing.T) {
 
 // What the stage of real sockets would notice, it does notice.
 func TestLoopbackFindsWhatNeedsNoLuck(t *testing.T) {
-	entries, err := chosen("B19")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if wrong := playReal(entries[0], "B19", time.Second); wrong == "" {
-		t.Errorf("got nothing wrong with a listener that accepts nobody, want a spin")
+	for _, bug := range []id{"B19", "D35"} { // a listener that accepts nobody, a reader that sees no end
+		entries, err := chosen(string(bug))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wrong := playReal(entries[0], bug, time.Second); wrong == "" {
+			t.Errorf("%s: got nothing wrong, want a spin", bug)
+		}
 	}
 }

@@ -95,9 +95,10 @@ func (c NetConfig) Config(t *testing.T) Config {
 	if c.Random {
 		t.Setenv("GODEBUG", strings.TrimPrefix(os.Getenv("GODEBUG")+",randseednop=0", ","))
 	}
-	var stalled atomic.Bool
+	var stalled atomic.Pointer[failure] // its goroutines may still be there: nothing runs after it
 	config.Scenario = func(w *World) {
-		if stalled.Load() {
+		if f := stalled.Load(); f != nil {
+			w.failures = append(w.failures, f)
 			return
 		}
 		if c.Pools {
@@ -110,8 +111,9 @@ func (c NetConfig) Config(t *testing.T) Config {
 			cryptotest.SetGlobalRandom(t, 1)
 		}
 		if err := c.run(t, w); err != nil {
-			stalled.Store(true)
-			w.failures = append(w.failures, &failure{class: classStall, message: err.Error()})
+			f := &failure{class: classStall, message: err.Error()}
+			stalled.Store(f)
+			w.failures = append(w.failures, f)
 		}
 	}
 	return config

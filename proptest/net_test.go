@@ -178,3 +178,27 @@ func TestOnlyHoldsForMoment(t *testing.T) {
 		t.Errorf("got a run whose connect fails, want only accepts that fail")
 	}
 }
+
+// A program that has stalled is not run again, and what is asked of it later does not
+// look as if it had passed.
+func TestNothingPassesAfterAStall(t *testing.T) {
+	c := NetConfig{Net: fakenet.Config{Stall: 300 * time.Millisecond}, Scenario: func(n *Net) {
+		l, _ := n.Host("server").Listen("tcp", netAddress)
+		defer l.Close()
+		var mu sync.Mutex
+		mu.Lock()
+		done := make(chan bool)
+		go func() { mu.Lock(); done <- true }() // a mutex is not durably blocking in a bubble
+		if c, err := l.Accept(); err == nil {
+			c.Close()
+		}
+		<-done
+	}}.Config(t)
+	f := Search(c).Failure
+	if f == nil || f.Class != classStall {
+		t.Fatalf("got %+v, want a stall", f)
+	}
+	if again := Replay(c, f.Plan); again == nil || again.Class != classStall {
+		t.Errorf("replay: got %+v, want the stall", again)
+	}
+}

@@ -48,7 +48,9 @@ func (s *search) explain(f *found) *Failure {
 		plan = sh.shrink(plan)
 	}
 	out := s.replay(plan)
-	out.Moment = sh.moment(plan)
+	if sh.class != classStall {
+		out.Moment = sh.moment(plan)
+	}
 	if sh.class == classUnrepeatable || sh.class == classStall {
 		out.Message, out.Class = f.failure.message, f.failure.class
 		if sh.class == classStall {

@@ -109,6 +109,9 @@ func TestChoices(t *testing.T) {
 		{faults.Interrupt, "worker 1 interrupt 1: EINTR", tick, `
 			0.000 worker 1 wait = 0 EINTR
 			1.000 worker 1 wait = 0`},
+		{faults.Interrupt, "worker 1 interrupt 1: later", tick, `
+			0.500 worker 1 wait = 0 EINTR
+			1.500 worker 1 wait = 0`},
 		{faults.Spurious, "worker 1 spurious 1: IN", echoes("client"), `
 			worker 1 wait = 1
 			worker 1 fd 5 IN (listener 1)

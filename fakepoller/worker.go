@@ -239,7 +239,7 @@ func (k *Worker) registered(token poller.Token) (poller.FD, string) {
 
 func (k *Worker) wait(events []poller.Event, timeout time.Duration) (int, error) {
 	w := k.w
-	deadline := time.Duration(-1)
+	deadline, interrupt := time.Duration(-1), time.Duration(-1)
 	if timeout >= 0 {
 		deadline = w.now + timeout
 	}
@@ -253,9 +253,18 @@ func (k *Worker) wait(events []poller.Event, timeout time.Duration) (int, error)
 		if timeout == 0 || deadline >= 0 && w.now >= deadline && !first {
 			return 0, nil
 		}
+		if interrupt >= 0 && w.now >= interrupt {
+			return 0, syscall.EINTR
+		}
 		if first {
-			if w.choose(&k.chooser, faults.Interrupt, faults.Interrupt.Range()) > 0 {
+			switch w.choose(&k.chooser, faults.Interrupt, faults.Interrupt.Range()) {
+			case 1:
 				return 0, syscall.EINTR
+			case 2:
+				interrupt = w.now + time.Second
+				if timeout > 0 {
+					interrupt = w.now + timeout/2
+				}
 			}
 			if it := k.spurious(); it != nil {
 				events[0] = it.report(poller.In)
@@ -265,8 +274,12 @@ func (k *Worker) wait(events []poller.Event, timeout time.Duration) (int, error)
 				deadline += w.chooseTime(&k.chooser, faults.Timer)
 			}
 		}
+		until := deadline
+		if interrupt >= 0 {
+			until = interrupt
+		}
 		k.ep.waiters = append(k.ep.waiters, w.current)
-		_, idle := w.block(deadline, "wait")
+		_, idle := w.block(until, "wait")
 		k.ep.forget(w.current)
 		if idle {
 			w.find(Finding{Kind: Deadlock, Text: w.name(&k.chooser) + " waits and nothing can ever happen"})

@@ -21,7 +21,7 @@ const (
 	Order                   // a wait returns the k-th ready event first
 	Wake                    // a waiter runs so much later than it became ready
 	Timer                   // a wait's time-out is so much late
-	Interrupt               // a blocked wait ends with EINTR
+	Interrupt               // a blocked wait ends with EINTR, at once, or later: when half of its timeout, or a second, has passed
 	Spurious                // a wait reports IN with nothing to read
 	Resource                // an allocating call fails with an errno
 	Queue                   // a connection enters the accept queue so much later than its client sees it established
@@ -73,7 +73,7 @@ var ops = [opEnd]opInfo{
 	Order:     {name: "order", unit: unitPick},
 	Wake:      {name: "wake", unit: unitTime, times: []int{1, 15_001}},
 	Timer:     {name: "timer", unit: unitTime, times: []int{1, 1_000}},
-	Interrupt: {name: "interrupt", unit: unitWord, words: []string{"EINTR"}},
+	Interrupt: {name: "interrupt", unit: unitWord, words: []string{"EINTR", "later"}},
 	Spurious:  {name: "spurious", unit: unitWord, hostile: true, words: []string{"IN"}},
 	Queue:     {name: "queue", unit: unitTime, times: []int{1, 200, 3_000}},
 	Share:     {name: "share", unit: unitPick},

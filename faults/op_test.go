@@ -27,7 +27,7 @@ func TestOperationsHaveNamesAndRanges(t *testing.T) {
 		{Order, "order", 0, false},
 		{Wake, "wake", MaxTime + 1, false},
 		{Timer, "timer", MaxTime + 1, false},
-		{Interrupt, "interrupt", 2, false},
+		{Interrupt, "interrupt", 3, false},
 		{Spurious, "spurious", 2, true},
 		{Resource, "resource", 5, true},
 		{Queue, "queue", MaxTime + 1, false},

@@ -60,7 +60,7 @@ func ExampleSearch() {
 	fmt.Print(r.Failure.Report())
 	// Output:
 	// got "what?\n", want PONG
-	// schedule: 1 deviation from the calm one (shrunk from 1 in 1 runs; schedule 19, by one deviation)
+	// schedule: 1 deviation from the calm one (shrunk from 1 in 1 runs; schedule 20, by one deviation)
 	//   [1] conn 1 segment 1: 1 byte
 	//
 	//        time  actor          fd    what happened                          your code

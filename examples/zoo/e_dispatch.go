@@ -59,6 +59,24 @@ func playLater(s stage, bug id) {
 	h.settled()
 }
 
+// playStays lets the server say the last word to a client who does not leave.
+func playStays(s stage, bug id) {
+	h := newServer(s, bug)
+	h.start()
+	s.Client("alice", func(p client) {
+		c, err := p.Dial()
+		if err != nil {
+			return
+		}
+		c.Write([]byte("LAST\n"))
+		for err == nil {
+			_, err = c.Read(make([]byte, 8))
+		}
+	})
+	s.Run()
+	h.settled()
+}
+
 // dispatched are the bugs of timers and tasks.
 var dispatched = []entry{
 	{id: "E1", what: "a timer of no delay runs in the iteration that made it, and keeps descriptors waiting",
@@ -70,4 +88,7 @@ var dispatched = []entry{
 	{id: "E8", what: "timers run only when the clock has moved, while one is due already",
 		links: []string{"https://github.com/nginx/nginx/commit/c108f04e8"},
 		class: "endless", deviations: 1, play: playLater, portable: true},
+	{id: "E11", what: "a wait that was interrupted begins again with its full timeout, and timers are late",
+		links: []string{"https://github.com/netty/netty/pull/14425"},
+		class: "held", deviations: 1, play: playStays},
 }

@@ -81,7 +81,11 @@ func (l *loop) post(f func()) { l.tasks = append(l.tasks, f) }
 func (l *loop) run() {
 	var events [16]poller.Event
 	for {
-		n, err := l.k.Wait(events[:], l.timeout())
+		timeout := l.timeout()
+		n, err := l.k.Wait(events[:], timeout)
+		for l.bug == "E11" && err == syscall.EINTR {
+			n, err = l.k.Wait(events[:], timeout) // all of it again
+		}
 		if err != nil && err != syscall.EINTR {
 			return
 		}

@@ -31,7 +31,6 @@ var absent = []struct {
 	{"C10", "after a peek that showed bytes Linux reads them, whatever else has happened; nothing lets a lone reader's read fail"},
 	{"C26", "a hello in two TLS records is an input and not a schedule; package tlsinspector has tests and a fuzz target for it"},
 	{"D4", "a hang-up or RDHUP that is told while a connect is on its way: the fake tells what poll sees at the time of the wait, and has no stray bits but IN (spurious)"},
-	{"E11", "EINTR ends a wait before any time has passed, never in its midst, so that a wait that starts again with its full time-out loses nothing"},
 	{"L5", "a read that returns 0 after a peek that showed bytes needs a second reader"},
 	{"L7", "Linux does not let recv on a nonblocking socket end with EINTR, and neither does the fake"},
 	{"L11", "setsockopt(TCP_NODELAY) does not fail on a Linux TCP socket; there is no choice for it"},

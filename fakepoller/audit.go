@@ -35,8 +35,8 @@ type Finding struct {
 // String returns kind and text.
 func (f Finding) String() string { return string(f.Kind) + ": " + f.Text }
 
-// spinLimit is how often a registration is reported at one instant, with nothing
-// done on its file, before it counts as spinning.
+// spinLimit is how often a file is reported at one instant, with nothing
+// done about it, before it counts as spinning.
 const spinLimit = 100
 
 // Findings returns what the auditors saw so far, in order. The slice is the caller's.

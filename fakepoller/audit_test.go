@@ -117,6 +117,30 @@ func TestAuditors(t *testing.T) {
 			want: "fd 6 (conn 1 server) was reported 100 times at 0s with OUT and nothing was done about it",
 		},
 		{
+			kind: Spin, why: "OUT is registered anew after each report",
+			bad: func(_ *World, k *Worker, fd poller.FD, c *Conn) {
+				for range 2 * spinLimit {
+					k.Add(fd, poller.Out, tokenOf(fd))
+					if _, err := k.Wait(events[:], -1); err != nil {
+						break
+					}
+					k.Remove(fd)
+				}
+				k.Close(fd)
+			},
+			good: func(_ *World, k *Worker, fd poller.FD, c *Conn) {
+				for range 2 * spinLimit {
+					k.Add(fd, poller.Out, tokenOf(fd))
+					k.Wait(events[:], -1)
+					k.Write(fd, []byte("x"))
+					c.Read(make([]byte, 1))
+					k.Remove(fd)
+				}
+				k.Close(fd)
+			},
+			want: "fd 6 (conn 1 server) was reported 100 times at 0s with OUT and nothing was done about it",
+		},
+		{
 			kind: Spin, why: "accept fails at the descriptor limit and the listener stays on",
 			bad: func(w *World, k *Worker, fd poller.FD, c *Conn) {
 				k.p.SetNoFile(7)

@@ -2,7 +2,6 @@ package fakepoller
 
 import (
 	"syscall"
-	"time"
 
 	"edgewise.test/faults"
 	"edgewise.test/poller"
@@ -32,10 +31,6 @@ type item struct {
 	nextOfEp, prevOfEp     *item
 	next, prev             *item // ready list
 	queued                 bool
-
-	idle     int           // reports without progress since
-	since    time.Duration // the instant at which progress was last looked at
-	progress uint32
 }
 
 // list is a doubly linked list of ready items.
@@ -105,7 +100,7 @@ const alwaysBits = poller.Err | poller.Hup
 func (ep *epoll) add(f file, fd poller.FD, events poller.Events, token poller.Token) {
 	it := ep.w.newItem()
 	b := f.base()
-	*it = item{ep: ep, f: f, fd: fd, events: events | alwaysBits, token: token, progress: b.progress}
+	*it = item{ep: ep, f: f, fd: fd, events: events | alwaysBits, token: token}
 	it.nextOfFile = b.items
 	if b.items != nil {
 		b.items.prevOfFile = it
@@ -124,7 +119,6 @@ func (ep *epoll) add(f file, fd poller.FD, events poller.Events, token poller.To
 // modify is EPOLL_CTL_MOD.
 func (ep *epoll) modify(it *item, events poller.Events, token poller.Token) {
 	it.events, it.token = events|alwaysBits, token
-	it.idle = 0
 	if it.f.poll()&it.events != 0 {
 		ep.queue(ep.w, it)
 	}
@@ -246,15 +240,17 @@ func (ep *epoll) reader() *item {
 	return nil
 }
 
-// audit notices a level-triggered registration that is reported again and again
-// at one instant while nobody gets anything done on its file.
+// audit notices a file that is reported again and again at one instant while nobody
+// gets anything done on it, whether or not its registration is changed or made anew
+// in between.
 func (ep *epoll) audit(it *item) {
-	if b := it.f.base(); it.progress != b.progress || it.since != ep.w.now {
-		it.progress, it.since, it.idle = b.progress, ep.w.now, 0
+	b := it.f.base()
+	if b.seen != b.progress || b.since != ep.w.now {
+		b.seen, b.since, b.idle = b.progress, ep.w.now, 0
 		return
 	}
-	it.idle++
-	if it.idle == spinLimit {
+	b.idle++
+	if b.idle == spinLimit {
 		ep.w.spun(it)
 	}
 }

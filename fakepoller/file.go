@@ -17,11 +17,14 @@ type file interface {
 
 // watched is the part that all open files share.
 type watched struct {
-	refs     int    // descriptors
-	items    *item  // registrations, newest first: the order of wake-ups (EW-11)
-	blocked  *actor // who waits for this file without an epoll, newest first
-	progress uint32 // counts calls that got something done, for the spin auditor
-	opened   int    // step that made it
+	refs     int           // descriptors
+	items    *item         // registrations, newest first: the order of wake-ups (EW-11)
+	blocked  *actor        // who waits for this file without an epoll, newest first
+	progress uint32        // counts calls that got something done, for the spin auditor
+	seen     uint32        // progress when it was last looked at
+	idle     int           // reports without progress since
+	since    time.Duration // when progress was last looked at
+	opened   int           // step that made it
 	openedAt time.Duration
 }
 

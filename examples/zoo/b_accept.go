@@ -78,7 +78,7 @@ var accepted = []entry{
 		class: "panic", deviations: 1, play: playOverload, portable: true},
 	{id: "B11", what: "a listener that rests after a failed accept is resumed at once, because there is room",
 		links: []string{"https://github.com/haproxy/haproxy/commit/cdcba115b", "https://github.com/haproxy/haproxy/issues/382"},
-		class: "endless", deviations: 1, world: oneAtATime, play: playQueue},
+		class: "spin", deviations: 1, world: oneAtATime, play: playQueue},
 	{id: "B16", what: "a refused connection is taken off the counter twice",
 		links: []string{"https://github.com/haproxy/haproxy/commit/fe234281d"},
 		class: "counter", deviations: 1, play: playLimit, portable: true},

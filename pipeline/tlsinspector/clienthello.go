@@ -82,8 +82,9 @@ type Parser struct {
 	// scratch holds a message that came in several records.
 	scratch []byte
 
-	// seen is a set of extension types, empty between calls.
-	seen extensionSet
+	// seen is a set of extension types, empty between calls. nil: there were
+	// never many.
+	seen *extensionSet
 }
 
 // Parse judges b, which is all that the stream has brought so far and never only
@@ -136,7 +137,7 @@ func (p *Parser) parseBody(body []byte) (ClientHello, bool) {
 		return ClientHello{}, true // before RFC 3546 there were no extensions
 	}
 	extensions := c.vector16()
-	if c.failed || c.more() || !p.seen.distinct(extensions) {
+	if c.failed || c.more() || !p.distinct(extensions) {
 		return ClientHello{}, false
 	}
 

@@ -1,6 +1,9 @@
 package tlsinspector
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 const (
 	extensionServerName = 0  // RFC 6066 3
@@ -40,10 +43,34 @@ func protocolNames(data []byte) ProtocolNameList {
 // extensionSet is a set of extension types, one bit each.
 type extensionSet [1 << 16 / 64]uint64
 
+// fewExtensions is more than clients send. So many are compared with each other;
+// hellos with more are not made to be read.
+const fewExtensions = 64
+
 // distinct reports whether extensions is a well-formed list in which no type comes
-// twice (RFC 8446 4.2). Finding a pair by a bit per type keeps a hello of 4000
-// empty extensions linear; s is empty before and after, which costs a second walk
-// over the few that are there and not 8 KiB of zeros.
+// twice (RFC 8446 4.2).
+func (p *Parser) distinct(extensions []byte) bool {
+	var kinds [fewExtensions]uint16
+	n := 0
+	for c := (cursor{rest: extensions}); c.more(); n++ {
+		if n == len(kinds) {
+			if p.seen == nil {
+				p.seen = new(extensionSet)
+			}
+			return p.seen.distinct(extensions)
+		}
+		kinds[n] = c.uint16()
+		c.vector16()
+		if c.failed || slices.Contains(kinds[:n], kinds[n]) {
+			return false
+		}
+	}
+	return true
+}
+
+// distinct finds a pair by a bit per type, which keeps a hello of 4000 empty
+// extensions linear. s is empty before and after, which costs a second walk over
+// those that are there and not 8 KiB of zeros.
 func (s *extensionSet) distinct(extensions []byte) bool {
 	count, ok := 0, true
 	for c := (cursor{rest: extensions}); ok && c.more(); {

@@ -25,12 +25,16 @@ func wholeLine(k poller.Kernel, listener poller.FD) {
 	var events [8]poller.Event
 	lines := map[poller.FD][]byte{}
 	k.Add(listener, poller.In, 0)
-	rest := time.Duration(-1)
+	rested := time.Duration(-1) // when the listener has
 	for {
-		n, _ := k.Wait(events[:], rest)
-		if rest > 0 {
+		timeout := time.Duration(-1)
+		if rested >= 0 {
+			timeout = max(rested-k.Now(), 0)
+		}
+		n, _ := k.Wait(events[:], timeout)
+		if rested >= 0 && k.Now() >= rested { // an interrupted wait is no rest
 			k.Modify(listener, poller.In, 0)
-			rest = -1
+			rested = -1
 		}
 		for _, e := range events[:n] {
 			if e.Token == 0 {
@@ -38,7 +42,7 @@ func wholeLine(k poller.Kernel, listener poller.FD) {
 					k.Add(fd, poller.In, poller.Token(fd))
 				} else {
 					k.Modify(listener, 0, 0)
-					rest = time.Millisecond
+					rested = k.Now() + time.Millisecond
 				}
 				continue
 			}

@@ -84,7 +84,7 @@ func (s *activeSocket) start(accepted acceptedSocket) {
 	s.socket.info = accepted.info
 	s.socket.info.kernel, s.socket.info.fd = l.kernel, fd
 	s.global, s.handOff = accepted.global, accepted.handOff
-	s.buffer.reset(l.kernel, fd)
+	s.buffer.reset(l.kernel, fd, &l.loop.peeked)
 	s.position = -1
 	s.looked, s.peerEnded, s.continued, s.ended = false, false, false, false
 	push(&l.sockets, s)
@@ -151,6 +151,9 @@ func (s *activeSocket) next() {
 // the socket has ended or waits for the poller.
 func (s *activeSocket) feed() FilterStatus {
 	for !s.ended {
+		if s.buffer.lost() {
+			s.buffer.length, s.looked = 0, false
+		}
 		filter := s.filters[s.position]
 		want := filter.MaxReadBytes()
 		if want > 0 && s.buffer.length > s.offered {

@@ -1,6 +1,8 @@
 package pipeline_test
 
 import (
+	"net/netip"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -8,6 +10,8 @@ import (
 
 	"edgewise.test/pipeline"
 	"edgewise.test/pipeline/echo"
+	"edgewise.test/pipeline/tlsinspector"
+	"edgewise.test/poller"
 )
 
 // inspect returns a listener whose sockets go through the scripts and then echo.
@@ -351,6 +355,92 @@ func TestDrainedBytesReachNeitherTheNextFilterNorTheConnection(t *testing.T) {
 			e.Errorf("drain of more than there is: got %v", err)
 		}
 	})
+}
+
+// The sockets of a loop share the storage of what they peek. A filter that goes on
+// later, when another socket has used it, still leaves its own bytes to the next.
+func TestPeekedBytesOutliveThoseOfOtherSockets(t *testing.T) {
+	for _, drained := range []int{0, 2} {
+		onKernels(t, func(e *env) {
+			first := &script{want: 4}
+			var waiting []pipeline.ListenerFilterCallbacks
+			first.onData = func(string) pipeline.FilterStatus {
+				e.must(first.buffer.Drain(drained))
+				waiting = append(waiting, first.cb)
+				return pipeline.StopIteration
+			}
+			l := e.inspect(pipeline.ListenerConfig{}, first, &script{want: 2, onData: enough(2)})
+			var peers []*peer
+			for _, text := range []string{"aaaa", "bbbb"} {
+				p := e.dial(l.Address())
+				peers = append(peers, p)
+				p.write(text)
+				e.until("offered", func() bool { return len(waiting) == len(peers) })
+			}
+			for _, cb := range waiting {
+				cb.ContinueFilterChain(true)
+			}
+			for i, text := range []string{"aaaa", "bbbb"} {
+				peers[i].wants(text[drained:], "")
+			}
+			want := "a.accept; a.data aaaa; a.accept; a.data bbbb; b.accept; b.data aaaa; b.accept; b.data bbbb"
+			if drained > 0 {
+				want = strings.NewReplacer("b.data aaaa", "b.data aa", "b.data bbbb", "b.data bb").Replace(want)
+			}
+			e.told(want)
+		})
+	}
+}
+
+// Sockets that wait in the middle of a hello have no storage of their own.
+func TestWaitingSocketsCostLittle(t *testing.T) {
+	k, err := poller.Open()
+	if err != nil {
+		t.Skip("no epoll here: ", err)
+	}
+	defer k.Release()
+	loop := pipeline.NewLoop(k)
+	fd, err := poller.ListenTCP(k, netip.MustParseAddrPort("127.0.0.1:0"), poller.ListenConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inspector := tlsinspector.New(tlsinspector.Config{})
+	l, err := pipeline.NewListener(loop, fd, &pipeline.ListenerConfig{
+		ListenerFilters: []pipeline.ListenerFilterFactory{inspector.Filter}, FilterChains: []pipeline.FilterChain{{Filters: []pipeline.FilterFactory{echo.Filter}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	const sockets = 200
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for i := range uint64(sockets) {
+		fd, err := k.Socket(poller.Inet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer k.Close(fd)
+		if err := k.Connect(fd, l.Address()); err != nil && err != syscall.EINPROGRESS {
+			t.Fatal(err)
+		}
+		for _, err := k.Write(fd, clientHello("a.test")[:100]); err == syscall.EAGAIN; {
+			_, err = k.Write(fd, clientHello("a.test")[:100])
+		}
+		for l.Stats().PreCxActive <= i {
+			if err := loop.Turn(time.Second); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if each := (heap() - before) / sockets; each > 2048 {
+		t.Errorf("got %d bytes of ours for each of %d waiting sockets, want at most 2048", each, sockets)
+	}
 }
 
 // A socket object is used again; nothing of one life may be seen in the next.

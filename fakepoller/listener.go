@@ -311,6 +311,25 @@ func (s *sock) sendSyn() {
 	s.state = tcpEstablished
 	child.awaiting = l
 	s.wake(w, 0)
+	if s.flags&optDelayAck != 0 {
+		s.ackDue = true
+		w.timers.arm(&s.syn, w.now+delayedAck)
+		return
+	}
+	s.ackSynAck()
+}
+
+// delayedAck is TCP_DELACK_MAX, for which the last ACK of a handshake waits for
+// something to ride on when TCP_QUICKACK is off (RS-13).
+const delayedAck = 200 * time.Millisecond
+
+// ackSynAck is the last ACK of the handshake.
+func (s *sock) ackSynAck() {
+	w, child := s.w, s.peer
+	if s.ackDue {
+		s.ackDue = false
+		w.timers.disarm(&s.syn)
+	}
 	if late := w.chooseTime(&s.chooser, faults.Queue); late > 0 {
 		w.timers.arm(&child.syn, w.now+late)
 		return

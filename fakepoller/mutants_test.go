@@ -48,6 +48,12 @@ var mutants = []mutant{
 	{"a socket that was shut and then listens hands it on", "listener.go", "l.linger, l.flags, l.shut", "l.linger, l.flags, s.shut"},
 
 	// Connect.
+	{"without TCP_QUICKACK the last ACK waits", "listener.go", "if s.flags&optDelayAck != 0 {", "if false {"},
+	{"bytes carry the last ACK", "sock.go", "if s.ackDue && seg.reset != 1 && seg.reset != ownReset {", "if s.ackDue && seg.fin {"},
+	{"the FIN carries the last ACK", "sock.go", "if s.ackDue && seg.reset != 1 && seg.reset != ownReset {", "if s.ackDue && seg.n > 0 {"},
+	{"the last ACK waits for 200 ms", "listener.go", "const delayedAck = 200 *", "const delayedAck = 2000 *"},
+	{"TCP_QUICKACK sends an ACK that waits", "sockopt.go", "if value != 0 && s.ackDue {", "if false && s.ackDue {"},
+	{"a reset without the last ACK is heard by nobody", "sock.go", "\t\ts.peer.awaiting, s.peer.orphan = nil, true\n", "\t\ts.peer.join()\n"},
 	{"a refused connect is ECONNREFUSED", "sock.go", "errno = syscall.ECONNREFUSED", "errno = syscall.ECONNRESET"},
 	{"a second connect is EALREADY", "listener.go", "return syscall.EALREADY", "return syscall.EINPROGRESS"},
 	{"connect after success says so once", "listener.go", "\t\ts.conn = connected\n\t\treturn nil\n", "\t\treturn nil\n"},

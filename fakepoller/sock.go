@@ -80,6 +80,7 @@ type sock struct {
 	listener
 	syn      timer
 	synTries int
+	ackDue   bool // the last ACK of our handshake waits for the first segment, or for syn
 	ofPeer   bool // held by a Conn, which has no short writes: splitting arrivals says the same
 	orphan   bool // nobody holds a descriptor
 	pooled   bool
@@ -92,6 +93,7 @@ const (
 	optKeepAlive
 	optReuseAddr
 	optReusePort
+	optDelayAck // TCP_QUICKACK is off
 )
 
 // segment is a piece of the stream on its way, or what follows the stream.
@@ -366,6 +368,8 @@ func (s *sock) fired(t *timer) {
 			s.join()
 		case s.state == tcpSynSent:
 			s.sendSyn()
+		case s.ackDue:
+			s.ackSynAck()
 		default:
 			s.finAcked()
 		}
@@ -390,6 +394,9 @@ func (s *sock) land() {
 func (r *sock) arrive(seg segment) {
 	s := r.peer
 	r.flying -= seg.n
+	if s.ackDue && seg.reset != 1 && seg.reset != ownReset {
+		s.ackSynAck()
+	}
 	switch {
 	case seg.reset == ownReset:
 		r.rstArrived()
@@ -543,6 +550,10 @@ func (s *sock) die() {
 	s.w.timers.disarm(&s.syn)
 	s.w.timers.disarm(&s.space)
 	s.squeezed = false
+	if s.ackDue { // it was never a connection to the listener: nobody hears of it
+		s.ackDue = false
+		s.peer.awaiting, s.peer.orphan = nil, true
+	}
 	if r := s.peer; r != nil { // tcp_write_queue_purge: what was not sent yet
 		r.in.truncate(r.visible + r.flying)
 	}

@@ -39,6 +39,11 @@ func (s *sock) setOpt(opt poller.SockOpt, value int) error {
 	switch opt {
 	case poller.TCPNoDelay:
 		s.setFlag(optNoDelay, value)
+	case poller.TCPQuickAck:
+		s.setFlag(optDelayAck, 1-min(max(value, 0), 1))
+		if value != 0 && s.ackDue {
+			s.ackSynAck()
+		}
 	case poller.SOKeepAlive:
 		s.setFlag(optKeepAlive, value)
 	case poller.SOReuseAddr:
@@ -80,6 +85,9 @@ func (s *sock) opt(opt poller.SockOpt) (int, error) {
 	switch opt {
 	case poller.TCPNoDelay:
 		return flag(optNoDelay)
+	case poller.TCPQuickAck:
+		delayed, err := flag(optDelayAck)
+		return 1 - delayed, err
 	case poller.SOKeepAlive:
 		return flag(optKeepAlive)
 	case poller.SOReuseAddr:

@@ -57,11 +57,13 @@ const (
 	SORcvLowat                     // bytes that make a socket readable, at least 1
 	SOSndBuf                       // bytes; Linux doubles what is set
 	SORcvBuf                       // bytes; Linux doubles what is set
+	TCPQuickAck                    // 0 before Connect leaves its last ACK to the first bytes, for 200 ms at most; later Linux changes it by itself
 )
 
 var sockOptNames = [...]string{
 	TCPNoDelay: "TCP_NODELAY", SOKeepAlive: "SO_KEEPALIVE", SOLinger: "SO_LINGER", SOReuseAddr: "SO_REUSEADDR",
 	SOReusePort: "SO_REUSEPORT", SORcvLowat: "SO_RCVLOWAT", SOSndBuf: "SO_SNDBUF", SORcvBuf: "SO_RCVBUF",
+	TCPQuickAck: "TCP_QUICKACK",
 }
 
 // String returns the name in socket(7) or tcp(7).

@@ -17,6 +17,7 @@ var sockOpts = [...]struct{ level, name int }{
 	SORcvLowat:  {unix.SOL_SOCKET, unix.SO_RCVLOWAT},
 	SOSndBuf:    {unix.SOL_SOCKET, unix.SO_SNDBUF},
 	SORcvBuf:    {unix.SOL_SOCKET, unix.SO_RCVBUF},
+	TCPQuickAck: {unix.IPPROTO_TCP, unix.TCP_QUICKACK},
 }
 
 // SetSockOpt implements [Sockets]: ENOPROTOOPT for an option that it does not

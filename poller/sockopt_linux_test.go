@@ -20,7 +20,7 @@ func TestOptionsAreReadBack(t *testing.T) {
 	}{
 		{TCPNoDelay, 1, 1}, {TCPNoDelay, 0, 0}, {SOKeepAlive, 1, 1}, {SOReuseAddr, 1, 1}, {SOReusePort, 1, 1},
 		{SOLinger, 7, 7}, {SOLinger, 0, 0}, {SOLinger, -5, -1}, {SORcvLowat, 9, 9},
-		{SOSndBuf, 10000, 20000}, {SORcvBuf, 10000, 20000},
+		{SOSndBuf, 10000, 20000}, {SORcvBuf, 10000, 20000}, {TCPQuickAck, 0, 0}, {TCPQuickAck, 1, 1},
 	}
 	for _, c := range cases {
 		if err := e.SetSockOpt(fd, c.opt, c.value); err != nil {
@@ -85,7 +85,7 @@ func TestUnknownOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close(fd)
-	for _, opt := range []SockOpt{0, SORcvBuf + 1, 255} {
+	for _, opt := range []SockOpt{0, TCPQuickAck + 1, 255} {
 		if got := e.SetSockOpt(fd, opt, 1); got != syscall.ENOPROTOOPT {
 			t.Errorf("SetSockOpt %v: got %v, want ENOPROTOOPT", opt, got)
 		}

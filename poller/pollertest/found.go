@@ -1,6 +1,10 @@
 package pollertest
 
-import "edgewise.test/poller"
+import (
+	"time"
+
+	"edgewise.test/poller"
+)
 
 // foundCases is what random sequences, and mutants that no other case noticed,
 // have shown to need a row. They have no number in the table of measurements.
@@ -108,5 +112,62 @@ func foundCases() []testCase {
 			s.connect(e.listener.local())
 			e.say("%v", s.local().Addr().IsUnspecified())
 		}, want: "true connect=ECONNREFUSED true"},
+
+		{id: "RS-12", name: "without TCP_QUICKACK the listener hears of a connection with its first bytes", run: func(e *env) {
+			l, s := e.halfOpen("S")
+			s.bits()
+			l.accept()
+			s.write(1)
+			e.settle()
+			l.acceptAs("A").bits()
+		}, want: "bits OUT accept=EAGAIN write=1 accept=ok bits IN+OUT"},
+
+		{id: "RS-13", name: "without TCP_QUICKACK and bytes it hears after 200 ms", run: func(e *env) {
+			l, _ := e.halfOpen("S")
+			e.rest()
+			l.accept()
+			e.world.Sleep(300 * time.Millisecond)
+			e.settle()
+			l.acceptAs("A").bits()
+		}, want: "accept=EAGAIN accept=ok bits OUT"},
+
+		{id: "RS-14", name: "without TCP_QUICKACK it hears with the FIN", run: func(e *env) {
+			l, s := e.halfOpen("S")
+			s.shut(shutWR)
+			l.acceptAs("A").bits()
+		}, want: "accept=ok bits IN+OUT+RDHUP"},
+
+		{id: "RS-15", name: "TCP_QUICKACK acknowledges what it has held back", run: func(e *env) {
+			l, s := e.halfOpen("S")
+			s.set(poller.TCPQuickAck, 1)
+			e.settle()
+			l.acceptAs("A").bits()
+		}, want: "accept=ok bits OUT"},
+
+		{id: "RS-16", name: "without TCP_QUICKACK a reset leaves nothing to accept", run: func(e *env) {
+			l, s := e.halfOpen("S")
+			s.reset()
+			e.world.Sleep(300 * time.Millisecond)
+			e.settle()
+			l.accept()
+		}, want: "accept=EAGAIN"},
+
+		{id: "RS-17", name: "a listener that ends before TCP_QUICKACK lets it know resets the first bytes", run: func(e *env) {
+			l, s := e.halfOpen("S")
+			l.close()
+			s.bits()
+			s.write(1)
+			e.settle()
+			s.bits()
+			s.soError()
+		}, want: "close=ok bits OUT write=1 bits IN+OUT+ERR+HUP+RDHUP SO_ERROR=ECONNRESET"},
 	}
+}
+
+// halfOpen is a socket that is connected, and whose listener does not know.
+func (e *env) halfOpen(name string) (listener, s *sock) {
+	listener, s = e.listen("L", poller.ListenConfig{}), e.fresh(name)
+	s.set(poller.TCPQuickAck, 0)
+	s.start(listener.local())
+	return listener, s
 }

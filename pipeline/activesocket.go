@@ -290,6 +290,7 @@ func (s *activeSocket) finish(end socketEnd) {
 	case endConnected:
 		l.stats.PreCxConnected++
 		fd, r := s.socket.fd, s.registration
+		s.socket.info.peeked = s.buffer.length
 		s.socket.fd, s.registration = -1, Registration{}
 		l.newConnection(fd, &s.socket.info, s.global, r)
 	case endHandedOff:

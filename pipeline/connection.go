@@ -85,7 +85,8 @@ type Connection struct {
 	peerEnded      bool // the poller told of a FIN or an error
 	writeBlocked   bool // the kernel took less than it was given; Out will tell
 
-	connectTimeout time.Duration // of a client connection; 0: none
+	smartConnect   bool          // of a client connection
+	connectTimeout time.Duration // 0: none
 	connectTimer   *Timer        // nil: none
 	delayedClose   time.Duration // delayed close timeout
 	delayTimer     *Timer        // nil: none
@@ -118,6 +119,16 @@ func (c *Connection) Info() *ConnectionInfo { return &c.info }
 
 // State is how far the connection is.
 func (c *Connection) State() ConnectionState { return c.state }
+
+// Peeked is how many bytes the listener filters have seen that the read filters are
+// going to get. There may be more. It is 0 where nobody looked, and where a transport
+// socket makes something else of the bytes.
+func (c *Connection) Peeked() int {
+	if c.transport != &c.raw {
+		return 0
+	}
+	return c.info.peeked
+}
 
 // Connecting says whether TCP is not connected yet.
 func (c *Connection) Connecting() bool { return c.connecting }

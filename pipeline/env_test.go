@@ -252,6 +252,8 @@ type stub struct {
 	accepts int
 	waits   []time.Duration // timeouts asked for
 	calls   map[string]int
+
+	quickAcks int // calls that set TCP_QUICKACK
 }
 
 func pop(errs *[]error) error {
@@ -315,6 +317,9 @@ func (k *stub) Socket(d poller.Domain) (poller.FD, error) {
 
 func (k *stub) SetSockOpt(fd poller.FD, opt poller.SockOpt, value int) error {
 	k.count("setsockopt")
+	if opt == poller.TCPQuickAck {
+		k.quickAcks++
+	}
 	if opt == poller.TCPNoDelay && k.nodelay != nil {
 		return k.nodelay
 	}

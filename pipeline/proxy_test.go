@@ -103,6 +103,72 @@ func TestProxyWritesThePrefaceFirst(t *testing.T) {
 	})
 }
 
+// TestProxyConnectsSmartlyWhenItHasBytes: a host that speaks first must not wait for
+// bytes that do not come.
+func TestProxyConnectsSmartlyWhenItHasBytes(t *testing.T) {
+	looks := func(f *script) { f.want = 100 }
+	preface := func(s string) func([]byte, *pipeline.ConnectionInfo) []byte {
+		return func(dst []byte, _ *pipeline.ConnectionInfo) []byte { return append(dst, s...) }
+	}
+	for _, c := range []struct {
+		name      string
+		filter    func(f *script) // nil: none
+		transport pipeline.TransportSocketFactory
+		preface   func([]byte, *pipeline.ConnectionInfo) []byte
+		smart     int
+	}{
+		{"nobody looked", nil, nil, nil, 0},
+		{"peeked", looks, nil, nil, 1},
+		{"peeked and drained", func(f *script) {
+			looks(f)
+			f.onData = func(data string) pipeline.FilterStatus {
+				f.e.must(f.buffer.Drain(len(data)))
+				return pipeline.Continue
+			}
+		}, nil, nil, 0},
+		{"behind another transport socket", looks, func() pipeline.TransportSocket { return new(silentSocket) }, nil, 0},
+		{"a preface", nil, nil, preface("for you"), 1},
+		{"an empty preface", nil, nil, preface(""), 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			proxied(t, 0, nil, func(e *proxyEnv) {
+				e.cluster.Update(tcpproxy.ClusterConfig{Name: "up", Hosts: []netip.AddrPort{e.address(e.upstream)}, Preface: c.preface})
+				cfg := pipeline.ListenerConfig{FilterChains: []pipeline.FilterChain{{
+					Filters: []pipeline.FilterFactory{e.proxy.Filter}, TransportSocket: c.transport,
+				}}}
+				if c.filter != nil {
+					f := &script{e: e.env, name: "f", onData: func(string) pipeline.FilterStatus { return pipeline.Continue }}
+					c.filter(f)
+					cfg.ListenerFilters = []pipeline.ListenerFilterFactory{f.factory}
+				}
+				l := e.listen(cfg)
+				client := e.dial(l.Address())
+				client.write("hello")
+				e.until("connected", func() bool { return e.cluster.Stats().CxActive == 1 })
+				e.turns()
+				if got := e.kernel.quickAcks; got != c.smart {
+					e.Errorf("got %d calls for TCP_QUICKACK, want %d", got, c.smart)
+				}
+				client.reset()
+				e.turns()
+				l.Close()
+			})
+		})
+	}
+}
+
+// silentSocket is a transport socket that waits for more, always.
+type silentSocket struct {
+	cb pipeline.TransportSocketCallbacks
+}
+
+func (s *silentSocket) SetTransportSocketCallbacks(cb pipeline.TransportSocketCallbacks) { s.cb = cb }
+func (s *silentSocket) DoRead(*pipeline.Buffer) pipeline.IoResult                        { return pipeline.IoResult{} }
+func (s *silentSocket) DoWrite(*pipeline.Buffer, bool) pipeline.IoResult                 { return pipeline.IoResult{} }
+func (s *silentSocket) OnConnected()                                                     { s.cb.RaiseEvent(pipeline.Connected) }
+func (s *silentSocket) CloseSocket(pipeline.ConnectionEvent)                             {}
+func (s *silentSocket) CanFlushClose() bool                                              { return true }
+
 func TestClusterUpdateIsForNewConnections(t *testing.T) {
 	proxied(t, 0, nil, func(e *proxyEnv) {
 		client := e.dial(e.listener.Address())

@@ -99,14 +99,15 @@ func (c *Cluster) pick() (netip.AddrPort, bool) {
 func (c *Cluster) newConnection(downstream *pipeline.Connection, host netip.AddrPort) *pipeline.Connection {
 	c.stats.CxTotal++
 	c.stats.CxActive++
+	var preface pipeline.Buffer
+	if c.config.Preface != nil {
+		preface.Write(c.config.Preface(nil, downstream.Info()))
+	}
 	upstream := pipeline.NewClientConnection(downstream.Loop(), host, pipeline.ClientConfig{
 		ConnectTimeout: c.config.ConnectTimeout, BufferLimitBytes: c.config.BufferLimitBytes,
+		SmartConnect:  preface.Len() > 0 || downstream.Peeked() > 0,
 		SocketOptions: downstream.Info().UpstreamSocketOptions(),
 	})
-	if c.config.Preface != nil {
-		var preface pipeline.Buffer
-		preface.Write(c.config.Preface(nil, downstream.Info()))
-		upstream.Write(&preface, false)
-	}
+	upstream.Write(&preface, false)
 	return upstream
 }

@@ -77,6 +77,9 @@ func (t *tools) machine() string {
 		"Linux " + unix.ByteSliceToString(name.Release[:]), runtime.Version(),
 		firstLine("gcc", "--version"),
 	}
+	if cc, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control"); err == nil {
+		parts[1] += ", " + strings.TrimSpace(string(cc))
+	}
 	if path := t.paths["haproxy"]; path != "" {
 		parts = append(parts, firstLine(path, "-v"))
 	}

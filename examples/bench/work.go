@@ -10,9 +10,9 @@ import (
 // work is something that servers do, measured in paired rounds.
 type work struct {
 	name     string
-	upstream bool // the servers are proxies before an echo server
-	fresh    bool // each measurement has a server of its own
-	few      bool // rounds: it is slow, and does not vary
+	upstream bool   // the servers are proxies before an echo server
+	warmUp   string // mode of the generator before a measurement; empty: none
+	few      bool   // rounds: it is slow, and does not vary
 	subjects []*subject
 	metrics  []metric
 	notes    []string // below the table
@@ -58,7 +58,8 @@ const slowLoad = 1.25
 const fewRounds = 3
 
 // measure runs all rounds. The subjects of one round follow each other within
-// seconds, in another order each time.
+// seconds, in another order each time. Each round has servers of its own: where the
+// memory of a process lies is worth some percent, for as long as it runs.
 func (b *bench) measure(w *work) (*table, error) {
 	defer b.stopAll()
 	if w.runAll != nil {
@@ -68,7 +69,6 @@ func (b *bench) measure(w *work) (*table, error) {
 		}
 		return newTable(w, all), nil
 	}
-	running := map[*subject]*process{}
 	upstreams := map[*subject]int{} // one each: connections in TIME_WAIT, which some leave, slow connect(2) down
 	if w.upstream {
 		for _, s := range w.subjects {
@@ -77,19 +77,6 @@ func (b *bench) measure(w *work) (*table, error) {
 				return nil, err
 			}
 			upstreams[s] = p.port
-		}
-	}
-	if !w.fresh {
-		for _, s := range w.subjects {
-			upstream := upstreams[s]
-			p, err := b.startServer(s, serverCPU, upstream)
-			if err != nil {
-				return nil, err
-			}
-			running[s] = p
-			if _, err := w.run(b, p, upstream); err != nil { // warms up
-				return nil, fmt.Errorf("%s: %w", s.name, err)
-			}
 		}
 	}
 	rounds := b.rounds
@@ -101,7 +88,7 @@ func (b *bench) measure(w *work) (*table, error) {
 		all[i] = round{}
 		for _, at := range rand.Perm(len(w.subjects)) {
 			s := w.subjects[at]
-			readings, err := b.readingsOf(w, s, running[s], upstreams[s])
+			readings, err := b.readingsOf(w, s, upstreams[s])
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", s.name, err)
 			}
@@ -115,26 +102,12 @@ func (b *bench) measure(w *work) (*table, error) {
 }
 
 // readingsOf measures s once. Readings are nil when the machine was not quiet.
-func (b *bench) readingsOf(w *work, s *subject, p *process, upstream int) ([]reading, error) {
+func (b *bench) readingsOf(w *work, s *subject, upstream int) ([]reading, error) {
 	for range b.tries {
-		if !b.quick {
-			b.awaitQuiet()
-		}
-		if w.fresh {
-			var err error
-			if p, err = b.startServer(s, serverCPU, upstream); err != nil {
-				return nil, err
-			}
-		}
-		before := b.usage()
-		readings, err := w.run(b, p, upstream)
-		foreign := b.foreignSince(before)
-		if w.fresh {
-			b.stop(p)
-		}
+		readings, foreign, err := b.tryReading(w, s, upstream)
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("%w\n%s", err, p.stderr)
+			return nil, err
 		case foreign <= b.foreign:
 			return readings, nil
 		}
@@ -142,6 +115,28 @@ func (b *bench) readingsOf(w *work, s *subject, p *process, upstream int) ([]rea
 	}
 	log.Printf("%s: %s: no quiet window in %d", w.name, s.name, b.tries)
 	return nil, nil
+}
+
+// tryReading measures a new server of s once, and how much of a core others used.
+func (b *bench) tryReading(w *work, s *subject, upstream int) (readings []reading, foreign float64, err error) {
+	p, err := b.startServer(s, serverCPU, upstream)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer b.stop(p)
+	if w.warmUp != "" {
+		if _, err := b.load(p, w.warmUp, anyCount, b.window/3, concurrent); err != nil {
+			return nil, 0, fmt.Errorf("warm up: %w\n%s", err, p.stderr)
+		}
+	}
+	if !b.quick {
+		b.awaitQuiet()
+	}
+	before := b.usage()
+	if readings, err = w.run(b, p, upstream); err != nil {
+		return nil, 0, fmt.Errorf("%w\n%s", err, p.stderr)
+	}
+	return readings, b.foreignSince(before), nil
 }
 
 // dropSlow takes the windows out in which the machine was slow.

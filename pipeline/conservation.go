@@ -9,25 +9,25 @@ import (
 // exactly one of the ways in which it can end, or is still going on.
 type law struct {
 	name        string
-	marker      string // a prefix with this counter obeys the law
+	marker      string // a prefix before this obeys the law
 	left, right []string
 }
 
 var laws = []law{{
 	name:   "each accepted socket is refused or inspected",
-	marker: "downstream_cx_accepted",
+	marker: ".downstream_cx_accepted",
 	left:   []string{"downstream_cx_accepted", "downstream_cx_handed_in", "downstream_cx_taken_over"},
 	right: []string{
 		"downstream_global_cx_overflow", "downstream_cx_overload_reject", "downstream_cx_overflow", "downstream_cx_rebalanced", "downstream_pre_cx_total",
 	},
 }, {
 	name:   "each socket that went to another worker got there, or its listener was gone",
-	marker: "downstream_cx_rebalance_in_flight",
+	marker: ".downstream_cx_rebalance_in_flight",
 	left:   []string{"downstream_cx_rebalanced"},
 	right:  []string{"downstream_cx_taken_over", "downstream_cx_rebalance_dropped", "downstream_cx_rebalance_in_flight"},
 }, {
 	name:   "each inspected socket ends in one way",
-	marker: "downstream_pre_cx_total",
+	marker: ".downstream_pre_cx_total",
 	left:   []string{"downstream_pre_cx_total", "downstream_pre_cx_timeout_continued"},
 	right: []string{
 		"downstream_pre_cx_active", "downstream_pre_cx_connected", "downstream_pre_cx_timeout", "downstream_pre_cx_handed_off", "downstream_pre_cx_removed",
@@ -35,23 +35,23 @@ var laws = []law{{
 	},
 }, {
 	name:   "each socket that leaves the listener filters finds a filter chain or is counted",
-	marker: "downstream_pre_cx_connected",
+	marker: ".downstream_pre_cx_connected",
 	left:   []string{"downstream_pre_cx_connected"},
 	right:  []string{"no_filter_chain_match", "downstream_cx_total"},
 }, {
 	name:   "each downstream connection is active or destroyed",
-	marker: "downstream_cx_destroy",
+	marker: ".downstream_cx_destroy",
 	left:   []string{"downstream_cx_total"},
 	right:  []string{"downstream_cx_active", "downstream_cx_destroy"},
 }, {
 	name:   "each upstream connection is active or destroyed",
-	marker: "upstream_cx_destroy",
+	marker: ".upstream_cx_destroy",
 	left:   []string{"upstream_cx_total"},
 	right:  []string{"upstream_cx_active", "upstream_cx_destroy"},
 }}
 
 // gauges end at 0.
-var gauges = []string{"downstream_pre_cx_active", "downstream_cx_active", "upstream_cx_active", "downstream_cx_rebalance_in_flight"}
+var gauges = []string{".downstream_pre_cx_active", ".downstream_cx_active", ".upstream_cx_active", ".downstream_cx_rebalance_in_flight"}
 
 // CheckConservation returns an error that names the first law of counting which s
 // breaks, with the numbers. The laws hold between any two callbacks of a loop, for
@@ -60,14 +60,14 @@ var gauges = []string{"downstream_pre_cx_active", "downstream_cx_active", "upstr
 func CheckConservation(s Snapshot) error {
 	for _, l := range laws {
 		for _, stat := range s {
-			prefix, ok := strings.CutSuffix(stat.Name, "."+l.marker)
+			prefix, ok := strings.CutSuffix(stat.Name, l.marker)
 			if !ok {
 				continue
 			}
-			left, leftText := sum(s, prefix, l.left)
-			right, rightText := sum(s, prefix, l.right)
+			left, right := s.sum(prefix, l.left), s.sum(prefix, l.right)
 			if left != right {
-				return fmt.Errorf("%s: %s: %s = %d, but %s = %d", prefix, l.name, leftText, left, rightText, right)
+				return fmt.Errorf("%s: %s: %s = %d, but %s = %d", prefix, l.name,
+					strings.Join(l.left, " + "), left, strings.Join(l.right, " + "), right)
 			}
 		}
 	}
@@ -81,7 +81,7 @@ func CheckEnded(s Snapshot) error {
 	}
 	for _, stat := range s {
 		for _, gauge := range gauges {
-			if strings.HasSuffix(stat.Name, "."+gauge) && stat.Value != 0 {
+			if stat.Value != 0 && strings.HasSuffix(stat.Name, gauge) {
 				return fmt.Errorf("%s: got %d, want 0 at the end", stat.Name, stat.Value)
 			}
 		}
@@ -89,9 +89,10 @@ func CheckEnded(s Snapshot) error {
 	return nil
 }
 
-func sum(s Snapshot, prefix string, names []string) (total uint64, text string) {
+// sum adds up the counters with these names behind prefix.
+func (s Snapshot) sum(prefix string, names []string) (total uint64) {
 	for _, name := range names {
-		total += s.Get(prefix + "." + name)
+		total += s.getIn(prefix, name)
 	}
-	return total, strings.Join(names, " + ")
+	return total
 }

@@ -62,3 +62,19 @@ func TestSnapshotsAddUpAndPrintSorted(t *testing.T) {
 		t.Errorf("Get: got %d %d %d, want 2 7 0", a.Get("b"), sum.Get("b"), sum.Get("x"))
 	}
 }
+
+func TestGetInIsGetOfTheWholeName(t *testing.T) {
+	names := []string{"", "a", "a.", "a.b", "a.b.c", "a-.b", "a-b", "ab.c", "ab", "b.a", "a.c", "a/b"}
+	var stats []Stat
+	for i, name := range names {
+		stats = append(stats, Stat{name, uint64(i + 1)})
+	}
+	s := MakeSnapshot(stats...)
+	for _, prefix := range append(names, "x", "a.b.c.d") {
+		for _, name := range append(names, "x", "c.d") {
+			if got, want := s.getIn(prefix, name), s.Get(prefix+"."+name); got != want {
+				t.Errorf("getIn(%q, %q): got %d, want %d", prefix, name, got, want)
+			}
+		}
+	}
+}

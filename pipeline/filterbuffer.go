@@ -68,11 +68,12 @@ func (b *ListenerFilterBuffer) Drain(n int) error {
 // maxInterrupts bounds a retry within one callback.
 const maxInterrupts = 16
 
-// peek looks again at the whole queue, with room for want bytes or more. grown says
-// that there is more than before. n is 0 at the end of the stream.
+// peek looks again at the whole queue. Where want is much it starts with the room for
+// a hello, and takes more when that is full. grown says that there is more than before.
+// n is 0 at the end of the stream.
 func (b *ListenerFilterBuffer) peek(want int) (n int, grown bool, err error) {
 	s := b.store
-	if room := max(want, b.length); len(s.data) < room {
+	if room := max(min(want, max(smallChunk, 2*b.length)), b.length); len(s.data) < room {
 		s.data = make([]byte, room)
 	}
 	s.owner, b.base = b, 0

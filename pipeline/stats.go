@@ -44,35 +44,34 @@ type ListenerStats struct {
 
 // Snapshot returns the counters under "listener.<prefix>.".
 func (s *ListenerStats) Snapshot(prefix string) Snapshot {
-	p := "listener." + prefix + "."
-	return MakeSnapshot(
-		Stat{p + "downstream_cx_accepted", s.Accepted},
-		Stat{p + "downstream_accept_retry", s.AcceptRetry},
-		Stat{p + "downstream_accept_resource", s.AcceptResource},
-		Stat{p + "downstream_accept_error", s.AcceptError},
-		Stat{p + "downstream_global_cx_overflow", s.GlobalCxOverflow},
-		Stat{p + "downstream_cx_overload_reject", s.CxOverloadReject},
-		Stat{p + "downstream_cx_overflow", s.CxOverflow},
-		Stat{p + "downstream_cx_handed_in", s.CxHandedIn},
-		Stat{p + "downstream_cx_rebalanced", s.CxRebalanced},
-		Stat{p + "downstream_cx_taken_over", s.CxTakenOver},
-		Stat{p + "downstream_pre_cx_total", s.PreCxTotal},
-		Stat{p + "downstream_pre_cx_active", s.PreCxActive},
-		Stat{p + "downstream_pre_cx_connected", s.PreCxConnected},
-		Stat{p + "downstream_pre_cx_timeout", s.PreCxTimeout},
-		Stat{p + "downstream_pre_cx_timeout_continued", s.PreCxTimeoutContinued},
-		Stat{p + "downstream_pre_cx_handed_off", s.PreCxHandedOff},
-		Stat{p + "downstream_pre_cx_removed", s.PreCxRemoved},
-		Stat{p + "downstream_listener_filter_reject", s.FilterReject},
-		Stat{p + "downstream_listener_filter_remote_close", s.FilterRemoteClose},
-		Stat{p + "downstream_listener_filter_error", s.FilterError},
-		Stat{p + "no_filter_chain_match", s.NoFilterChainMatch},
-		Stat{p + "network_extension_config_missing", s.NetworkExtensionConfigMissing},
-		Stat{p + "downstream_cx_transport_socket_connect_timeout", s.TransportConnectTimeout},
-		Stat{p + "downstream_cx_total", s.CxTotal},
-		Stat{p + "downstream_cx_active", s.CxActive},
-		Stat{p + "downstream_cx_destroy", s.CxDestroy},
-	)
+	return prefixed("listener."+prefix+".", []Stat{
+		{"downstream_accept_error", s.AcceptError},
+		{"downstream_accept_resource", s.AcceptResource},
+		{"downstream_accept_retry", s.AcceptRetry},
+		{"downstream_cx_accepted", s.Accepted},
+		{"downstream_cx_active", s.CxActive},
+		{"downstream_cx_destroy", s.CxDestroy},
+		{"downstream_cx_handed_in", s.CxHandedIn},
+		{"downstream_cx_overflow", s.CxOverflow},
+		{"downstream_cx_overload_reject", s.CxOverloadReject},
+		{"downstream_cx_rebalanced", s.CxRebalanced},
+		{"downstream_cx_taken_over", s.CxTakenOver},
+		{"downstream_cx_total", s.CxTotal},
+		{"downstream_cx_transport_socket_connect_timeout", s.TransportConnectTimeout},
+		{"downstream_global_cx_overflow", s.GlobalCxOverflow},
+		{"downstream_listener_filter_error", s.FilterError},
+		{"downstream_listener_filter_reject", s.FilterReject},
+		{"downstream_listener_filter_remote_close", s.FilterRemoteClose},
+		{"downstream_pre_cx_active", s.PreCxActive},
+		{"downstream_pre_cx_connected", s.PreCxConnected},
+		{"downstream_pre_cx_handed_off", s.PreCxHandedOff},
+		{"downstream_pre_cx_removed", s.PreCxRemoved},
+		{"downstream_pre_cx_timeout", s.PreCxTimeout},
+		{"downstream_pre_cx_timeout_continued", s.PreCxTimeoutContinued},
+		{"downstream_pre_cx_total", s.PreCxTotal},
+		{"network_extension_config_missing", s.NetworkExtensionConfigMissing},
+		{"no_filter_chain_match", s.NoFilterChainMatch},
+	})
 }
 
 // Stat is one counter or gauge.
@@ -84,9 +83,33 @@ type Stat struct {
 // Snapshot is a set of counters, sorted by name, each name once.
 type Snapshot []Stat
 
+// prefixed is MakeSnapshot with prefix before each name. The names are parts of one
+// string: a test takes snapshots of thousands of listeners.
+func prefixed(prefix string, stats []Stat) Snapshot {
+	size := 0
+	for _, s := range stats {
+		size += len(prefix) + len(s.Name)
+	}
+	var names strings.Builder
+	names.Grow(size)
+	for _, s := range stats {
+		names.WriteString(prefix)
+		names.WriteString(s.Name)
+	}
+	rest := names.String()
+	for i := range stats {
+		n := len(prefix) + len(stats[i].Name)
+		stats[i].Name, rest = rest[:n], rest[n:]
+	}
+	return MakeSnapshot(stats...)
+}
+
 // MakeSnapshot sorts stats and adds up those with the same name. It changes stats.
 func MakeSnapshot(stats ...Stat) Snapshot {
-	slices.SortStableFunc(stats, func(a, b Stat) int { return strings.Compare(a.Name, b.Name) })
+	byName := func(a, b Stat) int { return strings.Compare(a.Name, b.Name) }
+	if !slices.IsSortedFunc(stats, byName) {
+		slices.SortStableFunc(stats, byName)
+	}
 	out := stats[:0]
 	for _, s := range stats {
 		if n := len(out); n > 0 && out[n-1].Name == s.Name {
@@ -106,6 +129,24 @@ func MergeSnapshots(snapshots ...Snapshot) Snapshot {
 // Get returns the value of name, 0 when it is not there.
 func (s Snapshot) Get(name string) uint64 {
 	i, ok := slices.BinarySearchFunc(s, name, func(a Stat, name string) int { return strings.Compare(a.Name, name) })
+	if !ok {
+		return 0
+	}
+	return s[i].Value
+}
+
+// getIn is Get of prefix + "." + name, without making that string.
+func (s Snapshot) getIn(prefix, name string) uint64 {
+	i, ok := slices.BinarySearchFunc(s, name, func(a Stat, name string) int {
+		n := min(len(prefix), len(a.Name))
+		if c := strings.Compare(a.Name[:n], prefix); c != 0 {
+			return c
+		}
+		if c := strings.Compare(a.Name[n:min(n+1, len(a.Name))], "."); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Name[n+1:], name)
+	})
 	if !ok {
 		return 0
 	}

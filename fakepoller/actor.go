@@ -43,7 +43,7 @@ type ending struct{}
 func (w *World) spawn(a *actor, f func()) {
 	a.w, a.timer.fire = w, a
 	w.actors = append(w.actors, a)
-	a.co = w.cfg.Coroutines.take(func() {
+	a.co = w.cfg.Spares.take(func() {
 		defer func() {
 			a.state = ended
 			if r := recover(); r != nil {
@@ -143,7 +143,7 @@ func (w *World) turn(end time.Duration) bool {
 	a.begun = true
 	a.co.resume()
 	if a.co.run == nil {
-		w.cfg.Coroutines.give(a.co)
+		w.cfg.Spares.give(a.co)
 		a.co = nil
 	}
 	w.current = before

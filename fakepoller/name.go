@@ -32,16 +32,39 @@ type chooser struct {
 // seqs counts choices by operation.
 type seqs [32]int32
 
-// next counts a choice at op.
-func (c *chooser) next(op faults.Op) int {
+// next counts a choice of c at op.
+func (w *World) next(c *chooser, op faults.Op) int {
 	if c.seq == nil {
-		c.seq = new(seqs)
+		c.seq = w.newSeqs()
 	}
 	c.seq[op]++
 	return int(c.seq[op])
 }
 
-// name returns the actor's words in a point. Strings are made once per world.
+func (w *World) newSeqs() *seqs {
+	n := len(w.freeSeqs)
+	if n == 0 {
+		return new(seqs)
+	}
+	s := w.freeSeqs[n-1]
+	w.freeSeqs = w.freeSeqs[:n-1]
+	return s
+}
+
+// dropSeqs gives back what newSeqs gave.
+func (c *chooser) dropSeqs(w *World) {
+	if c.seq != nil {
+		*c.seq = seqs{}
+		w.freeSeqs = append(w.freeSeqs, c.seq)
+		c.seq = nil
+	}
+}
+
+// names are the words for those that have a number, by number. They are the same in
+// every world.
+type names [kinds][]string
+
+// name returns the actor's words in a point. Strings are made once.
 func (w *World) name(c *chooser) string { return w.nameOf(c.kind, c.index) }
 
 func (w *World) nameOf(k kind, index int32) string {

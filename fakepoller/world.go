@@ -22,8 +22,8 @@ type Config struct {
 	// Hostile lets the source be asked about operations that break Linux's
 	// contract ([faults.Op.Hostile]).
 	Hostile bool
-	// Coroutines, if set, are used again from world to world.
-	Coroutines *Coroutines
+	// Spares, if set, go from world to world.
+	Spares *Spares
 	// MaxSteps ends a run that does not end by itself; 0 means 1<<20 calls.
 	MaxSteps int
 }
@@ -59,7 +59,7 @@ type World struct {
 	conns     int32
 	listens   int32
 
-	names [kinds][]string
+	names *names
 	// scheduler is the source if it wants to know who can run.
 	scheduler  faults.Scheduler
 	candidates []string
@@ -71,11 +71,13 @@ type World struct {
 
 	freeItems *item
 	freeSocks []*sock
+	freeSeqs  []*seqs
 }
 
 // New makes a world at virtual time 0 with one process in it.
 func New(cfg Config) *World {
 	w := &World{cfg: cfg}
+	cfg.Spares.lend(w)
 	w.calm = cfg.Source == nil || cfg.Source == faults.Calm
 	w.scheduler, _ = cfg.Source.(faults.Scheduler)
 	if w.cfg.NoFile == 0 {
@@ -133,13 +135,14 @@ func (w *World) Close() {
 		case co == nil:
 			continue
 		case a.begun:
-			w.cfg.Coroutines.end(co)
+			w.cfg.Spares.end(co)
 		default:
-			w.cfg.Coroutines.give(co)
+			w.cfg.Spares.give(co)
 		}
 		a.co = nil
 	}
 	w.runq = nil
+	w.cfg.Spares.collect(w)
 }
 
 // choose asks the source. It is the only door for uncertainty.
@@ -147,7 +150,7 @@ func (w *World) choose(c *chooser, op faults.Op, n int) int {
 	if w.calm || n < 2 {
 		return 0
 	}
-	p := faults.Point{Actor: w.name(c), Op: op, Seq: c.next(op)}
+	p := faults.Point{Actor: w.name(c), Op: op, Seq: w.next(c, op)}
 	return w.taken(p, n, w.cfg.Source.Choose(p, n))
 }
 
@@ -186,7 +189,7 @@ func (w *World) chooseRun(c *chooser, current *actor) int {
 		names = append(names, w.name(&a.chooser))
 	}
 	w.candidates = names
-	p := faults.Point{Actor: w.name(c), Op: faults.Run, Seq: c.next(faults.Run)}
+	p := faults.Point{Actor: w.name(c), Op: faults.Run, Seq: w.next(c, faults.Run)}
 	return w.taken(p, n, w.scheduler.ChooseRun(p, names))
 }
 

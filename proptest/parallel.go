@@ -148,7 +148,7 @@ func (s *search) runner(core int) *runner {
 	for len(s.runners) <= core {
 		c := *s.Config
 		if s.order == nil { // worlds of a bubble make their own
-			c.World.Coroutines = new(fakepoller.Coroutines)
+			c.World.Spares = new(fakepoller.Spares)
 		}
 		s.runners = append(s.runners, &runner{Config: &c})
 	}
@@ -160,7 +160,7 @@ func (s *search) runner(core int) *runner {
 // stop ends what runners keep.
 func (s *search) stop() {
 	for _, r := range s.runners {
-		if c := r.World.Coroutines; c != nil {
+		if c := r.World.Spares; c != nil {
 			c.Stop()
 		}
 	}

@@ -23,10 +23,12 @@ type Peer struct {
 	w     *World
 	name  string
 	actor *actor // nil: in the hand
+	own   actor  // what actor points to
 	self  chooser
 	view  view
 
 	conns     []*Conn     // open ones
+	connRoom  [2]*Conn    // spares most peers an allocation
 	listeners []*Listener // open ones
 }
 
@@ -45,7 +47,8 @@ const (
 // ([faults.Omitter]): then it is done at once.
 func (w *World) Peer(name string, f func(p *Peer)) *Peer {
 	p := w.newPeer(name)
-	p.actor = &actor{chooser: p.self}
+	p.actor = &p.own
+	p.own.chooser = p.self
 	if omitter, ok := w.cfg.Source.(faults.Omitter); ok && omitter.Omits(name) {
 		p.actor.state = ended
 		return p
@@ -74,6 +77,7 @@ func (w *World) Hand(name string) *Peer { return w.newPeer(name) }
 func (w *World) newPeer(name string) *Peer {
 	p := &Peer{w: w, name: name}
 	w.peers = append(w.peers, p)
+	p.conns = p.connRoom[:0]
 	p.self = chooser{kind: kindPeer, index: int32(len(w.peers)), view: &p.view}
 	return p
 }

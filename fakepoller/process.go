@@ -29,9 +29,13 @@ const stdio = 3
 // already, which [World.NewWorker] uses.
 func (w *World) NewProcess() *Process {
 	p := &Process{w: w, index: len(w.processes) + 1, limit: w.cfg.NoFile, lowest: stdio}
+	p.fds, p.closed = make([]file, 0, someFDs), make([]int, 0, someFDs)
 	w.processes = append(w.processes, p)
 	return p
 }
+
+// someFDs are enough for a small world.
+const someFDs = 16
 
 // SetNoFile changes RLIMIT_NOFILE: new numbers stay below it. What is open stays.
 func (p *Process) SetNoFile(limit int) { p.limit = limit }

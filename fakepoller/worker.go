@@ -16,8 +16,8 @@ type Worker struct {
 	chooser
 	w      *World
 	p      *Process
-	ep     *epoll
-	wakeup *eventfd
+	ep     epoll
+	wakeup eventfd
 	epfd   poller.FD
 	wakefd poller.FD
 	one    [1][]byte
@@ -42,16 +42,15 @@ func (p *Process) NewWorker() *Worker {
 	k := &Worker{w: w, p: p}
 	w.workers = append(w.workers, k)
 	k.kind, k.index, k.view = kindWorker, int32(len(w.workers)), &p.view
-	k.ep = &epoll{w: w}
-	k.wakeup = &eventfd{w: w}
+	k.ep.w, k.wakeup.w = w, w
 	limit := p.limit
 	p.limit = len(p.fds) + stdio + 2
 	k.epfd, _ = p.free()
-	p.install(k.epfd, k.ep)
+	p.install(k.epfd, &k.ep)
 	k.wakefd, _ = p.free()
-	p.install(k.wakefd, k.wakeup)
+	p.install(k.wakefd, &k.wakeup)
 	p.limit = limit
-	k.ep.add(k.wakeup, k.wakefd, poller.In|poller.EdgeTriggered, wakeToken)
+	k.ep.add(&k.wakeup, k.wakefd, poller.In|poller.EdgeTriggered, wakeToken)
 	return k
 }
 
@@ -139,7 +138,7 @@ func (k *Worker) Modify(fd poller.FD, events poller.Events, token poller.Token) 
 	if err == nil {
 		it := k.ep.find(f, fd)
 		switch {
-		case f == file(k.ep), token == wakeToken:
+		case f == file(&k.ep), token == wakeToken:
 			err = syscall.EINVAL
 		case it == nil && events&poller.Exclusive != 0:
 			err = syscall.EINVAL
@@ -159,7 +158,7 @@ func (k *Worker) Modify(fd poller.FD, events poller.Events, token poller.Token) 
 func (k *Worker) Remove(fd poller.FD) error {
 	f, err := k.watchable(CallRemove, fd)
 	if err == nil {
-		if f == file(k.ep) {
+		if f == file(&k.ep) {
 			err = syscall.EINVAL
 		} else if it := k.ep.find(f, fd); it != nil && it.token != wakeToken {
 			it.remove()
@@ -175,7 +174,7 @@ func (k *Worker) watchable(c Call, fd poller.FD) (file, error) {
 	if err := k.enter(); err != nil {
 		return nil, err
 	}
-	if k.p.get(k.epfd) != file(k.ep) {
+	if k.p.get(k.epfd) != file(&k.ep) {
 		return nil, syscall.EBADF // released
 	}
 	f := k.p.get(fd)
@@ -204,7 +203,7 @@ func (k *Worker) Wait(events []poller.Event, timeout time.Duration) (int, error)
 	w := k.w
 	var err error
 	switch {
-	case k.p.get(k.epfd) != file(k.ep):
+	case k.p.get(k.epfd) != file(&k.ep):
 		err = syscall.EBADF
 	case len(events) == 0:
 		err = syscall.EINVAL
@@ -337,7 +336,7 @@ func (k *Worker) Wake() error {
 	if err := k.enter(); err != nil {
 		return err
 	}
-	if k.p.get(k.wakefd) != file(k.wakeup) {
+	if k.p.get(k.wakefd) != file(&k.wakeup) {
 		return syscall.EBADF
 	}
 	k.w.note(&k.w.current.chooser, nil, CallWake, -1, int(k.index), 0, nil)
@@ -351,7 +350,7 @@ func (k *Worker) Release() error {
 	if err := k.enter(); err != nil {
 		return err
 	}
-	if k.p.get(k.epfd) != file(k.ep) {
+	if k.p.get(k.epfd) != file(&k.ep) {
 		return syscall.EBADF
 	}
 	k.p.close(k.wakefd)

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -58,13 +59,18 @@ var gauges = []string{".downstream_pre_cx_active", ".downstream_cx_active", ".up
 // each listener and cluster and for sums over workers; those about sockets that go
 // from worker to worker only for the sum over all, taken while no worker runs.
 func CheckConservation(s Snapshot) error {
+	var group Snapshot // what is under the prefix of
+	var of string
 	for _, l := range laws {
 		for _, stat := range s {
 			prefix, ok := strings.CutSuffix(stat.Name, l.marker)
 			if !ok {
 				continue
 			}
-			left, right := s.sum(prefix, l.left), s.sum(prefix, l.right)
+			if group == nil || prefix != of {
+				group, of = s.under(prefix), prefix
+			}
+			left, right := group.sum(len(prefix)+1, l.left), group.sum(len(prefix)+1, l.right)
 			if left != right {
 				return fmt.Errorf("%s: %s: %s = %d, but %s = %d", prefix, l.name,
 					strings.Join(l.left, " + "), left, strings.Join(l.right, " + "), right)
@@ -89,10 +95,21 @@ func CheckEnded(s Snapshot) error {
 	return nil
 }
 
-// sum adds up the counters with these names behind prefix.
-func (s Snapshot) sum(prefix string, names []string) (total uint64) {
+// under returns what has prefix and a dot before its name.
+func (s Snapshot) under(prefix string) Snapshot {
+	from, _ := slices.BinarySearchFunc(s, prefix+".", func(a Stat, p string) int { return strings.Compare(a.Name, p) })
+	to, _ := slices.BinarySearchFunc(s, prefix+"/", func(a Stat, p string) int { return strings.Compare(a.Name, p) })
+	return s[from:to] // '/' is what follows '.'
+}
+
+// sum adds up the counters with these names behind the first n bytes, which all of s
+// have in common.
+func (s Snapshot) sum(n int, names []string) (total uint64) {
 	for _, name := range names {
-		total += s.getIn(prefix, name)
+		i, ok := slices.BinarySearchFunc(s, name, func(a Stat, name string) int { return strings.Compare(a.Name[n:], name) })
+		if ok {
+			total += s[i].Value
+		}
 	}
 	return total
 }

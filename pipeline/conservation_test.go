@@ -63,8 +63,8 @@ func TestSnapshotsAddUpAndPrintSorted(t *testing.T) {
 	}
 }
 
-func TestGetInIsGetOfTheWholeName(t *testing.T) {
-	names := []string{"", "a", "a.", "a.b", "a.b.c", "a-.b", "a-b", "ab.c", "ab", "b.a", "a.c", "a/b"}
+func TestSumIsThatOfTheWholeNames(t *testing.T) {
+	names := []string{"", "a", "a.", "a.b", "a.b.c", "a-.b", "a-b", "ab.c", "ab", "b.a", "a.c", "a/b", "a.b/c"}
 	var stats []Stat
 	for i, name := range names {
 		stats = append(stats, Stat{name, uint64(i + 1)})
@@ -72,8 +72,8 @@ func TestGetInIsGetOfTheWholeName(t *testing.T) {
 	s := MakeSnapshot(stats...)
 	for _, prefix := range append(names, "x", "a.b.c.d") {
 		for _, name := range append(names, "x", "c.d") {
-			if got, want := s.getIn(prefix, name), s.Get(prefix+"."+name); got != want {
-				t.Errorf("getIn(%q, %q): got %d, want %d", prefix, name, got, want)
+			if got, want := s.under(prefix).sum(len(prefix)+1, []string{name}), s.Get(prefix+"."+name); got != want {
+				t.Errorf("%q under %q: got %d, want %d", name, prefix, got, want)
 			}
 		}
 	}

@@ -57,7 +57,9 @@ type LoopStats struct {
 // NewLoop returns a loop over k. The caller keeps k, and releases it when the loop
 // is no longer used.
 func NewLoop(k poller.Kernel) *Loop {
-	return &Loop{kernel: k, now: k.Now(), events: make([]poller.Event, initialEvents)}
+	l := &Loop{kernel: k, now: k.Now(), events: make([]poller.Event, initialEvents)}
+	l.work.items, l.next.items, l.slots.slots = make([]work, 0, 8), make([]work, 0, 8), make([]slot, 0, 8)
+	return l
 }
 
 // Kernel returns what the loop runs on.

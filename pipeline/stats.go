@@ -135,24 +135,6 @@ func (s Snapshot) Get(name string) uint64 {
 	return s[i].Value
 }
 
-// getIn is Get of prefix + "." + name, without making that string.
-func (s Snapshot) getIn(prefix, name string) uint64 {
-	i, ok := slices.BinarySearchFunc(s, name, func(a Stat, name string) int {
-		n := min(len(prefix), len(a.Name))
-		if c := strings.Compare(a.Name[:n], prefix); c != 0 {
-			return c
-		}
-		if c := strings.Compare(a.Name[n:min(n+1, len(a.Name))], "."); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Name[n+1:], name)
-	})
-	if !ok {
-		return 0
-	}
-	return s[i].Value
-}
-
 // String has one line "name: value" per counter, as Envoy's /stats.
 func (s Snapshot) String() string {
 	var b strings.Builder

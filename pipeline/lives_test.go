@@ -1,6 +1,7 @@
 package pipeline_test
 
 import (
+	"math"
 	"net/netip"
 	"runtime"
 	"syscall"
@@ -83,7 +84,7 @@ func (l *lives) turn(t testing.TB) {
 }
 
 func fakeLives(t testing.TB) *lives {
-	w := fakepoller.New(fakepoller.Config{})
+	w := fakepoller.New(fakepoller.Config{MaxSteps: math.MaxInt})
 	t.Cleanup(w.Close)
 	return newLives(t, w.NewWorker(), w.NewProcess().NewWorker())
 }

@@ -3,6 +3,7 @@ package fakepoller
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"runtime"
 	"testing"
 
@@ -197,6 +198,56 @@ func BenchmarkEventAmong(b *testing.B) {
 					b.Fatalf("wait: got %d, %v, want 1", got, err)
 				}
 				k.Read(fdOf(events[0].Token), buf)
+			}
+		})
+	}
+}
+
+// BenchmarkEventAmongWorkers is one event at one of many workers, which have ten
+// connections each.
+func BenchmarkEventAmongWorkers(b *testing.B) {
+	for _, n := range []int{1, 8, 64} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			w := New(Config{MaxSteps: endless})
+			defer w.Close()
+			client := w.Hand("client")
+			type watched struct {
+				k *Worker
+				c *Conn
+			}
+			var all []watched
+			for i := range n {
+				k := w.NewProcess().NewWorker()
+				at := netip.AddrPortFrom(addr.Addr(), uint16(5000+i))
+				l, err := poller.ListenTCP(k, at, poller.ListenConfig{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				for range 10 {
+					c, err := client.Dial(at)
+					if err != nil {
+						b.Fatal(err)
+					}
+					fd, _, err := k.Accept(l)
+					if err != nil {
+						b.Fatal(err)
+					}
+					k.Add(fd, poller.In|poller.RdHup, tokenOf(fd))
+					all = append(all, watched{k, c})
+				}
+			}
+			var events [8]poller.Event
+			one, buf := []byte("x"), make([]byte, 64)
+			i := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				at := all[i*7919%len(all)]
+				i++
+				at.c.Write(one)
+				if got, err := at.k.Wait(events[:], -1); got != 1 || err != nil {
+					b.Fatalf("wait: got %d, %v, want 1", got, err)
+				}
+				at.k.Read(fdOf(events[0].Token), buf)
 			}
 		})
 	}

@@ -26,7 +26,11 @@ type load struct {
 // startLoad starts the generator in a mode against a server: count connections at
 // most, for limit at most.
 func (b *bench) startLoad(p *process, mode string, count int, limit time.Duration, n int) (*load, error) {
-	l := &load{cmd: exec.Command("taskset", "-c", strconv.Itoa(loadCPU), b.paths["load"], mode, strconv.Itoa(p.port), b.hello,
+	program := "load"
+	if strings.HasPrefix(mode, "tls-") {
+		program = "tlsload"
+	}
+	l := &load{cmd: exec.Command("taskset", "-c", strconv.Itoa(loadCPU), b.paths[program], mode, strconv.Itoa(p.port), b.hello,
 		strconv.Itoa(count), fmt.Sprint(limit.Seconds()), strconv.Itoa(n))}
 	l.cmd.Stderr = &l.stderr
 	l.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -69,6 +69,9 @@ func (b *bench) run(only, svg string) error {
 	if err := b.build(dir); err != nil {
 		return err
 	}
+	if err := b.writeIdentity(); err != nil {
+		return err
+	}
 	// Servers in process groups of their own would outlive an interrupt.
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)

@@ -84,40 +84,62 @@ func (b *bench) config(name string, port int, text string) (string, error) {
 }
 
 func edgeproxyCommand(b *bench, port, upstream int) ([]string, error) {
+	return edgeproxyConfig(b, port, upstream, fmt.Sprintf(`"listener_filters": [{"name": "envoy.filters.listener.tls_inspector", "typed_config":
+			{"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"}}],
+		"filter_chains": [{"filter_chain_match": {"server_names": [%q]},`, serverName))
+}
+
+// edgeproxyConfig is a listener whose filter chain begins as chain says.
+func edgeproxyConfig(b *bench, port, upstream int, chain string) ([]string, error) {
 	const socket = `{"socket_address": {"address": "127.0.0.1", "port_value": %d}}`
 	file, err := b.config("edgeproxy.json", port, fmt.Sprintf(`{"static_resources": {
 	"listeners": [{"name": "ingress", "address": `+socket+`,
-		"listener_filters": [{"name": "envoy.filters.listener.tls_inspector", "typed_config":
-			{"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"}}],
-		"filter_chains": [{"filter_chain_match": {"server_names": [%q]},
+		%s
 			"filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config":
 				{"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "all", "cluster": "all"}}]}]}],
 	"clusters": [{"name": "all", "type": "STATIC", "load_assignment": {"cluster_name": "all", "endpoints":
-		[{"lb_endpoints": [{"endpoint": {"address": `+socket+`}}]}]}}]}}`, port, serverName, upstream))
+		[{"lb_endpoints": [{"endpoint": {"address": `+socket+`}}]}]}}]}}`, port, chain, upstream))
 	return []string{b.paths["edgeproxy"], "-workers", "1", "-config", file}, err
 }
 
 func haproxyCommand(b *bench, port, upstream int) ([]string, error) {
+	return b.haproxyConfig(port, upstream, "", "", `	tcp-request inspect-delay 15s
+	tcp-request content accept if { req.ssl_hello_type 1 }
+	use_backend all if { req.ssl_sni -m str `+serverName+" }")
+}
+
+// haproxyConfig adds lines to global, words to bind, and the choice of the backend.
+func (b *bench) haproxyConfig(port, upstream int, global, bind, choice string) ([]string, error) {
 	file, err := b.config("haproxy.cfg", port, fmt.Sprintf(`global
 	nbthread 1
 	maxconn %d
-defaults
+%sdefaults
 	mode tcp
 	timeout connect 5s
 	timeout client 1h
 	timeout server 1h
 frontend ingress
-	bind 127.0.0.1:%d backlog 4096
-	tcp-request inspect-delay 15s
-	tcp-request content accept if { req.ssl_hello_type 1 }
-	use_backend all if { req.ssl_sni -m str %s }
+	bind 127.0.0.1:%d backlog 4096%s
+%s
 backend all
 	server echo 127.0.0.1:%d
-`, maxClients, port, serverName, upstream))
+`, maxClients, global, port, bind, choice, upstream))
 	return []string{b.paths["haproxy"], "-db", "-f", file}, err
 }
 
 func nginxCommand(b *bench, port, upstream int) ([]string, error) {
+	return b.nginxConfig(port, fmt.Sprintf(`		listen 127.0.0.1:%d backlog=4096;
+		ssl_preread on;
+		proxy_pass $route;
+	}
+	map $ssl_preread_server_name $route { %s all; }
+	upstream all {
+		server 127.0.0.1:%d;
+`, port, serverName, upstream))
+}
+
+// nginxConfig has a server of these lines.
+func (b *bench) nginxConfig(port int, server string) ([]string, error) {
 	file, err := b.config("nginx.conf", port, fmt.Sprintf(`load_module %s;
 daemon off;
 master_process off;
@@ -126,14 +148,11 @@ pid %s/nginx.%d.pid;
 error_log stderr crit;
 events { worker_connections 20000; }
 stream {
-	map $ssl_preread_server_name $route { %s all; }
-	upstream all { server 127.0.0.1:%d; }
 	server {
-		listen 127.0.0.1:%d backlog=4096;
-		ssl_preread on;
-		proxy_pass $route;
-	}
+%s	}
 }
-`, nginxStream, b.dir, port, serverName, upstream, port))
+`, nginxStream, b.dir, port, server))
 	return []string{b.paths["nginx"], "-c", file, "-e", "stderr"}, err
 }
+
+func writeSecret(file string, data []byte) error { return os.WriteFile(file, data, 0o600) }

@@ -33,11 +33,7 @@ func newTable(w *work, all []round) *table {
 
 // ours says whether the goals are for this subject.
 func (w *work) ours(s *subject) bool {
-	switch s {
-	case edgewiseClose, edgewiseRoute:
-		return true
-	}
-	return s.program == "" && s == w.subjects[1] // 10,000 chains
+	return s == edgewiseClose || s == edgewiseRoute || s == w.own
 }
 
 // String is Markdown.

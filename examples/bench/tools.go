@@ -23,7 +23,7 @@ var (
 	cPrograms  = []string{"accept", "proxy", "echo", "load"}
 	goPrograms = map[string]string{
 		"edgewise": "./subject/edgewise", "edgeproxy": "edgewise.test/examples/edgeproxy",
-		"gonet": "./subject/gonet", "gnet": "./subject/gnet", "netpoll": "./subject/netpoll",
+		"tlsload": "./tlsload", "gonet": "./subject/gonet", "gnet": "./subject/gnet", "netpoll": "./subject/netpoll",
 	}
 	optional = []string{"haproxy", "nginx", "strace"}
 )
@@ -44,7 +44,7 @@ func (t *tools) build(dir string) error {
 		switch {
 		case err == nil:
 			t.paths[name] = path
-		case name == "edgewise" || name == "edgeproxy":
+		case name == "edgewise" || name == "edgeproxy" || name == "tlsload":
 			return fmt.Errorf("build %s: %w\n%s", name, err, out)
 		default:
 			log.Printf("SKIPPED: %s does not build: %s", name, out)

@@ -14,6 +14,7 @@ type work struct {
 	warmUp   string // mode of the generator before a measurement; empty: none
 	few      bool   // rounds: it is slow, and does not vary
 	subjects []*subject
+	own      *subject // ours, where it is another than edgewiseClose and edgewiseRoute
 	metrics  []metric
 	notes    []string // below the table
 	// run returns one reading for each metric.

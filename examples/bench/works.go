@@ -42,7 +42,7 @@ func (b *bench) works() []*work {
 				{name: "throughput", unit: "GB/s", reference: cProxy, goal: &goal{bound: 1, atLeast: true}},
 				{name: "CPU per GB", unit: "s", reference: cProxy, goal: &goal{bound: 0.35, value: true}},
 			},
-			run: func(b *bench, p *process, _ int) ([]reading, error) { return b.echo(p) },
+			run: func(b *bench, p *process, _ int) ([]reading, error) { return b.echo(p, "echo") },
 		},
 		{
 			name: fmt.Sprintf("idle (%d routed clients, two connections each)", idleClients), upstream: true, few: true, subjects: routing,
@@ -56,7 +56,8 @@ func (b *bench) works() []*work {
 			syscalls("system calls: accept, hello, close", "close", false, accepting, cRead, 4.1),
 			syscalls("system calls: route", "route", true, routing, cProxy, 13))
 	}
-	return append(all, chainMatch())
+	all = append(all, b.terminate()...)
+	return append(all, chainMatch(), fakeLives(), fakeEvents(), fakeWorkers(), fakeSearch())
 }
 
 // connections keeps n connections going for a window.
@@ -114,9 +115,9 @@ func (b *bench) bursts(p *process) ([]reading, error) {
 	return []reading{cpuReading(used, sum)}, nil
 }
 
-func (b *bench) echo(p *process) ([]reading, error) {
+func (b *bench) echo(p *process, mode string) ([]reading, error) {
 	before := p.cpu()
-	r, err := b.load(p, "echo", 0, b.window, 4)
+	r, err := b.load(p, mode, 0, b.window, 4)
 	if err != nil {
 		return nil, err
 	}

@@ -21,16 +21,16 @@ type epoll struct {
 
 // item is a registration: (open file, number) in one epoll.
 type item struct {
-	ep     *epoll
-	f      file
-	fd     poller.FD
-	events poller.Events
-	token  poller.Token
+	ep         *epoll
+	f          file
+	events     poller.Events
+	queued     bool
+	token      poller.Token
+	next, prev *item // ready list
 
+	fd                     poller.FD
 	nextOfFile, prevOfFile *item
 	nextOfEp, prevOfEp     *item
-	next, prev             *item // ready list
-	queued                 bool
 }
 
 // list is a doubly linked list of ready items.

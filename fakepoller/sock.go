@@ -45,45 +45,45 @@ const (
 // sock is a TCP socket: Linux net/ipv4/tcp.c and tcp_input.c at the level of
 // states, queues and wake-ups.
 type sock struct {
+	// What every event touches comes first, in four lines of the cache: among many
+	// sockets the misses are what an event costs.
 	watched
 	chooser
-	w     *World
-	state tcpState
-	shut  uint8
-	done  bool  // a FIN was received (SOCK_DONE)
-	err   error // pending, told once
-	conn  connecting
-	peer  *sock
+	w    *World
+	peer *sock
 
+	state     tcpState
+	shut      uint8
+	conn      connecting
+	flags     optFlags
+	done      bool // a FIN was received (SOCK_DONE)
+	finQueued bool
+	finSent   bool
+	nospace   bool // somebody was told that there is no room (SOCK_NOSPACE)
+	peeked    bool // and not read since
+	squeezed  bool // a fault keeps the buffer full until space fires
+	ackDue    bool // the last ACK of our handshake waits for the first segment, or for syn
+	ofPeer    bool // held by a Conn, which has no short writes: splitting arrivals says the same
+	orphan    bool // nobody holds a descriptor
+	pooled    bool
+	hasPort   bool // inet_num is not 0
+	isBound   bool // by bind or listen, so that others may not bind the port
+	autobound bool // to a port that nobody asked for, which the end of the connection gives back
+	boundAddr bool // to an address that was asked for (SOCK_BINDADDR_LOCK)
+
+	err     error     // pending, told once
 	in      queue     // what the peer wrote and nobody read yet
 	visible int       // how much of it has arrived
 	flying  int       // how much of it is on its way; the rest waits for room
 	flight  []segment // on its way here, in order
-	arrival timer
-
-	finQueued, finSent bool
-	nospace            bool // somebody was told that there is no room (SOCK_NOSPACE)
-	peeked             bool // and not read since
-	squeezed           bool // a fault keeps the buffer full until space fires
-	space              timer
 
 	sndbuf, rcvbuf, lowat int
 	linger                int
-	flags                 optFlags
 
-	local, remote netip.AddrPort
-	hasPort       bool // inet_num is not 0
-	isBound       bool // by bind or listen, so that others may not bind the port
-	autobound     bool // to a port that nobody asked for, which the end of the connection gives back
-	boundAddr     bool // to an address that was asked for (SOCK_BINDADDR_LOCK)
-
+	arrival, space, syn timer
+	local, remote       netip.AddrPort
 	listener
-	syn      timer
 	synTries int
-	ackDue   bool // the last ACK of our handshake waits for the first segment, or for syn
-	ofPeer   bool // held by a Conn, which has no short writes: splitting arrivals says the same
-	orphan   bool // nobody holds a descriptor
-	pooled   bool
 }
 
 type optFlags uint8

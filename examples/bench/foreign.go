@@ -18,7 +18,8 @@ type usage struct {
 }
 
 // usage counts everything (proc_stat(5), stolen time included), and of that our
-// servers and ourselves. Load generators are counted when they have ended.
+// servers, ourselves, and the threads of the kernel, which do the work that we make.
+// Load generators are counted when they have ended.
 func (b *bench) usage() usage {
 	u := usage{at: time.Now(), all: busy()}
 	for _, p := range b.servers {
@@ -29,7 +30,29 @@ func (b *bench) usage() usage {
 		syscall.Getrusage(who, &r)
 		u.known += time.Duration(r.Utime.Nano() + r.Stime.Nano())
 	}
+	u.known += kernelThreads()
 	return u
+}
+
+// kernelThreads is what they have used, all together (children of kthreadd).
+func kernelThreads() (used time.Duration) {
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		if _, err := strconv.Atoi(e.Name()); err != nil {
+			continue
+		}
+		stat, _ := os.ReadFile("/proc/" + e.Name() + "/stat")
+		_, rest, _ := strings.Cut(string(stat), ") ") // names have blanks
+		if f := strings.Fields(rest); len(f) < 2 || f[1] != "2" {
+			continue
+		}
+		sched, _ := os.ReadFile("/proc/" + e.Name() + "/schedstat")
+		if f := strings.Fields(string(sched)); len(f) > 0 {
+			n, _ := strconv.ParseInt(f[0], 10, 64)
+			used += time.Duration(n)
+		}
+	}
+	return used
 }
 
 // foreignSince is how much others have used since u, in cores.

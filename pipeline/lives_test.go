@@ -11,6 +11,7 @@ import (
 	"edgewise.test/fakepoller"
 	"edgewise.test/pipeline"
 	"edgewise.test/pipeline/echo"
+	"edgewise.test/pipeline/tcpproxy"
 	"edgewise.test/pipeline/tlsinspector"
 	"edgewise.test/poller"
 )
@@ -140,4 +141,65 @@ func BenchmarkLives(b *testing.B) {
 	b.ReportMetric(float64(n)/onReal.Seconds(), "loopback-lives/s")
 	b.ReportMetric(onReal.Seconds()/onFake.Seconds(), "times-loopback")
 	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(2*n), "allocs/life")
+}
+
+// TestARoutedLifeAllocatesLittle is that of a client with a hello, a host that answers,
+// and a reset.
+func TestARoutedLifeAllocatesLittle(t *testing.T) {
+	w := fakepoller.New(fakepoller.Config{MaxSteps: math.MaxInt})
+	t.Cleanup(w.Close)
+	l := &lives{loop: pipeline.NewLoop(w.NewWorker()), peers: w.NewProcess().NewWorker(), hello: clientHello("edge.test"), answer: make([]byte, 4096)}
+	listen := func(k poller.System) (poller.FD, netip.AddrPort) {
+		fd, err := poller.ListenTCP(k, netip.MustParseAddrPort("127.0.0.1:0"), poller.ListenConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr, _ := k.LocalAddr(fd)
+		return fd, addr
+	}
+	host, hostAddr := listen(l.peers)
+	proxy := tcpproxy.New(tcpproxy.Config{
+		StatPrefix: "p", IdleTimeout: time.Hour,
+		Cluster: tcpproxy.NewCluster(tcpproxy.ClusterConfig{Name: "up", Hosts: []netip.AddrPort{hostAddr}}),
+	})
+	fd, addr := listen(l.loop.Kernel().(poller.System))
+	listener, err := pipeline.NewListener(l.loop, fd, &pipeline.ListenerConfig{
+		ListenerFilters: []pipeline.ListenerFilterFactory{tlsinspector.NewFilter},
+		FilterChains:    []pipeline.FilterChain{{Filters: []pipeline.FilterFactory{proxy.Filter}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(listener.Close)
+	life := func() {
+		client, _ := l.peers.Socket(poller.Inet)
+		l.peers.Connect(client, addr)
+		l.peers.Write(client, l.hello)
+		up := poller.FD(-1)
+		for up < 0 {
+			l.turn(t)
+			up, _, _ = l.peers.Accept(host)
+		}
+		l.turn(t)
+		n, _ := l.peers.Read(up, l.answer)
+		l.peers.Write(up, l.answer[:n])
+		l.turn(t)
+		l.turn(t)
+		if n, err := l.peers.Read(client, l.answer); n != len(l.hello) {
+			t.Fatalf("answer: got %d bytes, %v, want %d", n, err, len(l.hello))
+		}
+		l.peers.SetSockOpt(client, poller.SOLinger, 0)
+		l.peers.Close(client)
+		l.turn(t)
+		if _, err := l.peers.Read(up, l.answer); err != syscall.ECONNRESET {
+			t.Fatalf("host: got %v, want ECONNRESET", err)
+		}
+		l.peers.Close(up)
+	}
+	for range 100 {
+		life()
+	}
+	if n := testing.AllocsPerRun(1000, life); n > 8 {
+		t.Errorf("got %v allocations per routed life, want at most 8: two connections, the session, the server name, and two timers with their functions", n)
+	}
 }

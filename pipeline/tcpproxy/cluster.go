@@ -99,15 +99,19 @@ func (c *Cluster) pick() (netip.AddrPort, bool) {
 func (c *Cluster) newConnection(downstream *pipeline.Connection, host netip.AddrPort) *pipeline.Connection {
 	c.stats.CxTotal++
 	c.stats.CxActive++
-	var preface pipeline.Buffer
+	var preface []byte
 	if c.config.Preface != nil {
-		preface.Write(c.config.Preface(nil, downstream.Info()))
+		preface = c.config.Preface(nil, downstream.Info())
 	}
 	upstream := pipeline.NewClientConnection(downstream.Loop(), host, pipeline.ClientConfig{
 		ConnectTimeout: c.config.ConnectTimeout, BufferLimitBytes: c.config.BufferLimitBytes,
-		SmartConnect:  preface.Len() > 0 || downstream.Peeked() > 0,
+		SmartConnect:  len(preface) > 0 || downstream.Peeked() > 0,
 		SocketOptions: downstream.Info().UpstreamSocketOptions(),
 	})
-	upstream.Write(&preface, false)
+	if len(preface) > 0 {
+		var b pipeline.Buffer
+		b.Write(preface)
+		upstream.Write(&b, false)
+	}
 	return upstream
 }

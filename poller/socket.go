@@ -57,7 +57,10 @@ const (
 	SORcvLowat                     // bytes that make a socket readable, at least 1
 	SOSndBuf                       // bytes; Linux doubles what is set
 	SORcvBuf                       // bytes; Linux doubles what is set
-	TCPQuickAck                    // 0 before Connect leaves its last ACK to the first bytes, for 200 ms at most; later Linux changes it by itself
+
+	// TCPQuickAck is 0 or 1. Off before Connect it leaves the last ACK of the handshake to
+	// the first bytes, for 200 ms at most. Later Linux changes the value by itself.
+	TCPQuickAck
 )
 
 var sockOptNames = [...]string{

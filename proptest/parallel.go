@@ -142,8 +142,8 @@ type runner struct {
 	known    fakepoller.Coverage // by the search, when the wave began
 }
 
-// runner returns the runner of a core, which knows what the search knows now. It
-// uses the coroutines of its worlds again.
+// runner returns the runner of a core, which knows what the search knows now. Its
+// worlds hand their spares on.
 func (s *search) runner(core int) *runner {
 	for len(s.runners) <= core {
 		c := *s.Config

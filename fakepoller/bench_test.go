@@ -167,45 +167,7 @@ func BenchmarkCloseAmong(b *testing.B) {
 // registered: it must not cost more the more there are.
 func BenchmarkEventAmong(b *testing.B) {
 	for _, n := range []int{10, 100, 1000, 10_000, 100_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			w := New(Config{MaxSteps: endless, NoFile: n + 10})
-			defer w.Close()
-			k := w.NewWorker()
-			l := listen(b, k, poller.ListenConfig{})
-			client := w.Hand("client")
-			conns := make([]*Conn, n)
-			for i := range conns {
-				c, err := client.Dial(addr)
-				if err != nil {
-					b.Fatal(err)
-				}
-				fd, _, err := k.Accept(l)
-				if err != nil {
-					b.Fatal(err)
-				}
-				k.Add(fd, poller.In|poller.RdHup, tokenOf(fd))
-				conns[i] = c
-			}
-			var events [8]poller.Event
-			one, buf := []byte("x"), make([]byte, 64)
-			event := func(i int) {
-				conns[i*7919%n].Write(one)
-				if got, err := k.Wait(events[:], -1); got != 1 || err != nil {
-					b.Fatalf("wait: got %d, %v, want 1", got, err)
-				}
-				k.Read(fdOf(events[0].Token), buf)
-			}
-			for i := range n { // the first bytes of each take memory
-				event(i)
-			}
-			runtime.GC() // of what the setting up left behind
-			b.ReportAllocs()
-			i := 0
-			for b.Loop() {
-				event(i)
-				i++
-			}
-		})
+		b.Run(fmt.Sprint(n), func(b *testing.B) { eventAmong(b, 1, n) })
 	}
 }
 
@@ -213,48 +175,58 @@ func BenchmarkEventAmong(b *testing.B) {
 // connections each.
 func BenchmarkEventAmongWorkers(b *testing.B) {
 	for _, n := range []int{1, 8, 64} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			w := New(Config{MaxSteps: endless})
-			defer w.Close()
-			client := w.Hand("client")
-			type watched struct {
-				k *Worker
-				c *Conn
+		b.Run(fmt.Sprint(n), func(b *testing.B) { eventAmong(b, n, 10) })
+	}
+}
+
+// eventAmong has workers in processes of their own, with so many connections each.
+func eventAmong(b *testing.B, workers, connections int) {
+	w := New(Config{MaxSteps: endless, NoFile: connections + 10})
+	defer w.Close()
+	client := w.Hand("client")
+	type watched struct {
+		k *Worker
+		c *Conn
+	}
+	var all []watched
+	for i := range workers {
+		k := w.NewProcess().NewWorker()
+		at := netip.AddrPortFrom(addr.Addr(), addr.Port()+uint16(i))
+		l, err := poller.ListenTCP(k, at, poller.ListenConfig{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for range connections {
+			c, err := client.Dial(at)
+			if err != nil {
+				b.Fatal(err)
 			}
-			var all []watched
-			for i := range n {
-				k := w.NewProcess().NewWorker()
-				at := netip.AddrPortFrom(addr.Addr(), uint16(5000+i))
-				l, err := poller.ListenTCP(k, at, poller.ListenConfig{})
-				if err != nil {
-					b.Fatal(err)
-				}
-				for range 10 {
-					c, err := client.Dial(at)
-					if err != nil {
-						b.Fatal(err)
-					}
-					fd, _, err := k.Accept(l)
-					if err != nil {
-						b.Fatal(err)
-					}
-					k.Add(fd, poller.In|poller.RdHup, tokenOf(fd))
-					all = append(all, watched{k, c})
-				}
+			fd, _, err := k.Accept(l)
+			if err != nil {
+				b.Fatal(err)
 			}
-			var events [8]poller.Event
-			one, buf := []byte("x"), make([]byte, 64)
-			i := 0
-			b.ReportAllocs()
-			for b.Loop() {
-				at := all[i*7919%len(all)]
-				i++
-				at.c.Write(one)
-				if got, err := at.k.Wait(events[:], -1); got != 1 || err != nil {
-					b.Fatalf("wait: got %d, %v, want 1", got, err)
-				}
-				at.k.Read(fdOf(events[0].Token), buf)
-			}
-		})
+			k.Add(fd, poller.In|poller.RdHup, tokenOf(fd))
+			all = append(all, watched{k, c})
+		}
+	}
+	var events [8]poller.Event
+	one, buf := []byte("x"), make([]byte, 64)
+	event := func(i int) {
+		at := all[i*7919%len(all)]
+		at.c.Write(one)
+		if got, err := at.k.Wait(events[:], -1); got != 1 || err != nil {
+			b.Fatalf("wait: got %d, %v, want 1", got, err)
+		}
+		at.k.Read(fdOf(events[0].Token), buf)
+	}
+	for i := range all { // the first bytes of each take memory
+		event(i)
+	}
+	runtime.GC() // of what the setting up left behind
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		event(i)
+		i++
 	}
 }

@@ -35,7 +35,7 @@ func (l *listener) pop() *sock {
 // enqueue puts an established connection last.
 func (l *listener) enqueue(s *sock) {
 	if l.accepts == nil {
-		l.accepts = make([]*sock, 0, 8)
+		l.accepts = make([]*sock, 0, 8) // most worlds need no more
 	}
 	if l.accepted > 0 && len(l.accepts) == cap(l.accepts) {
 		n := copy(l.accepts, l.accepts[l.accepted:])

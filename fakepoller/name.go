@@ -60,9 +60,9 @@ func (c *chooser) dropSeqs(w *World) {
 	}
 }
 
-// names are the words for those that have a number, by number. They are the same in
-// every world.
-type names [kinds][]string
+// nameTable has the words for those that have a number, by number. They are the same
+// in every world.
+type nameTable [kinds][]string
 
 // name returns the actor's words in a point. Strings are made once.
 func (w *World) name(c *chooser) string { return w.nameOf(c.kind, c.index) }

@@ -13,7 +13,7 @@ type Spares struct {
 	socks      []*sock
 	items      *item // linked by next
 	seqs       []*seqs
-	names      names
+	names      nameTable
 }
 
 // maxSpareSocks bounds the memory that a big world leaves.
@@ -31,7 +31,7 @@ func (s *Spares) Stop() {
 // lend gives a new world what there is.
 func (s *Spares) lend(w *World) {
 	if s == nil {
-		w.names = new(names)
+		w.names = new(nameTable)
 		return
 	}
 	w.names = &s.names

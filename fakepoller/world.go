@@ -59,7 +59,7 @@ type World struct {
 	conns     int32
 	listens   int32
 
-	names *names
+	names *nameTable
 	// scheduler is the source if it wants to know who can run.
 	scheduler  faults.Scheduler
 	candidates []string

@@ -59,16 +59,16 @@ var gauges = []string{".downstream_pre_cx_active", ".downstream_cx_active", ".up
 // each listener and cluster and for sums over workers; those about sockets that go
 // from worker to worker only for the sum over all, taken while no worker runs.
 func CheckConservation(s Snapshot) error {
-	var group Snapshot // what is under the prefix of
-	var of string
+	var group Snapshot // what is under groupPrefix; most laws are about the same
+	var groupPrefix string
 	for _, l := range laws {
 		for _, stat := range s {
 			prefix, ok := strings.CutSuffix(stat.Name, l.marker)
 			if !ok {
 				continue
 			}
-			if group == nil || prefix != of {
-				group, of = s.under(prefix), prefix
+			if group == nil || prefix != groupPrefix {
+				group, groupPrefix = s.under(prefix), prefix
 			}
 			left, right := group.sum(len(prefix)+1, l.left), group.sum(len(prefix)+1, l.right)
 			if left != right {

@@ -118,9 +118,9 @@ func (sh *shrinker) shrink(plan faults.Plan) faults.Plan {
 	return plan
 }
 
-// omit leaves peer out if there is another one and the scenario passes without it as long as all is calm:
-// what needs the peer would fail of that. Connections are numbered as they are
-// made, so that those behind one of the peer's get another name.
+// omit leaves peer out if there is another one, and if the scenario passes without it
+// as long as all is calm: what needs the peer would fail of that. Connections are
+// numbered as they are made, so that those behind one of the peer's get another name.
 func (sh *shrinker) omit(plan faults.Plan, peer string) (faults.Plan, bool) {
 	if slices.Contains(plan.Without, peer) || len(plan.Without)+1 >= len(sh.peers) || sh.runs >= shrinkBudget {
 		return plan, false

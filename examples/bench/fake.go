@@ -6,7 +6,7 @@ import "fmt"
 // loopback in the same run.
 func fakeLives() *work {
 	loopback, fake := &subject{name: "loopback"}, &subject{name: "fake"}
-	g := &goBench{pkg: "pipeline", pattern: "^BenchmarkLives$", time: "0.5s", scale: 1, figures: map[string]*subject{
+	g := &goBench{pkg: "pipeline", pattern: "^BenchmarkLives$", time: "0.5s", figures: map[string]*subject{
 		"Lives loopback-lives/s": loopback, "Lives fake-lives/s": fake,
 	}}
 	return &work{
@@ -29,7 +29,7 @@ func fakeWorkers() *work {
 // scaling has the goal that the last size costs not much more than the first.
 func scaling(name, benchmark, unit string, sizes ...int) *work {
 	w := &work{name: name}
-	g := &goBench{pkg: "fakepoller", pattern: "^Benchmark" + benchmark + "$", time: "50ms", scale: 1, figures: map[string]*subject{}}
+	g := &goBench{pkg: "fakepoller", pattern: "^Benchmark" + benchmark + "$", time: "50ms", figures: map[string]*subject{}}
 	for _, n := range sizes {
 		s := &subject{name: fmt.Sprintf("%d %s", n, unit)}
 		w.subjects = append(w.subjects, s)
@@ -44,7 +44,7 @@ func scaling(name, benchmark, unit string, sizes ...int) *work {
 // fakeSearch is what a search pays for each schedule.
 func fakeSearch() *work {
 	calm, seed := &subject{name: "three clients, calm"}, &subject{name: "three clients, seed"}
-	g := &goBench{pkg: "proptest", pattern: "^BenchmarkSchedules$", time: "0.3s", scale: 1, figures: map[string]*subject{
+	g := &goBench{pkg: "proptest", pattern: "^BenchmarkSchedules$", time: "0.3s", figures: map[string]*subject{
 		"Schedules/calm schedules/s": calm, "Schedules/seed schedules/s": seed,
 	}}
 	return &work{

@@ -13,13 +13,12 @@ import (
 // once in each round, on one processor.
 type goBench struct {
 	pkg, pattern, time string
-	scale              float64             // of the figures
 	figures            map[string]*subject // by "name unit", the name without Benchmark
 }
 
 func (g *goBench) rounds(b *bench, w *work) ([]round, error) {
-	dir := filepath.Join("..", "..", filepath.FromSlash(g.pkg))
-	program := filepath.Join(b.dir, filepath.Base(dir)+".test")
+	dir := filepath.Join("..", "..", g.pkg)
+	program := filepath.Join(b.dir, g.pkg+".test")
 	if out, err := exec.Command("go", "test", "-C", dir, "-c", "-o", program, ".").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the benchmarks of %s: %w\n%s", g.pkg, err, out)
 	}
@@ -66,7 +65,7 @@ func (g *goBench) parse(out string) (round, error) {
 			if err != nil {
 				return nil, fmt.Errorf("benchmark %s: %w", name, err)
 			}
-			r[s] = []reading{plain(x * g.scale)}
+			r[s] = []reading{plain(x)}
 		}
 	}
 	for name, s := range g.figures {

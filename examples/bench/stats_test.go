@@ -95,15 +95,15 @@ func TestVerdict(t *testing.T) {
 
 func TestFiguresOfABenchmark(t *testing.T) {
 	few, many := &subject{name: "few"}, &subject{name: "many"}
-	g := &goBench{scale: 2, figures: map[string]*subject{"Event/10 ns/op": few, "Event/100 lives/s": many}}
+	g := &goBench{figures: map[string]*subject{"Event/10 ns/op": few, "Event/100 lives/s": many}}
 	const out = `goos: linux
 BenchmarkEvent/10        	 1000	       70.5 ns/op	       3 lives/s	       0 B/op
 BenchmarkEvent/100       	 1000	       90 ns/op	       7 lives/s
 PASS
 `
 	got, err := g.parse(out)
-	if err != nil || got[few][0].value != 141 || got[many][0].value != 14 {
-		t.Errorf("got %v and error %v, want 141 and 14", got, err)
+	if err != nil || got[few][0].value != 70.5 || got[many][0].value != 7 {
+		t.Errorf("got %v and error %v, want 70.5 and 7", got, err)
 	}
 	if _, err := g.parse("PASS\n"); err == nil {
 		t.Error("without figures: got no error")

@@ -84,13 +84,13 @@ func (b *bench) config(name string, port int, text string) (string, error) {
 }
 
 func edgeproxyCommand(b *bench, port, upstream int) ([]string, error) {
-	return edgeproxyConfig(b, port, upstream, fmt.Sprintf(`"listener_filters": [{"name": "envoy.filters.listener.tls_inspector", "typed_config":
+	return b.edgeproxyConfig(port, upstream, fmt.Sprintf(`"listener_filters": [{"name": "envoy.filters.listener.tls_inspector", "typed_config":
 			{"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"}}],
 		"filter_chains": [{"filter_chain_match": {"server_names": [%q]},`, serverName))
 }
 
 // edgeproxyConfig is a listener whose filter chain begins as chain says.
-func edgeproxyConfig(b *bench, port, upstream int, chain string) ([]string, error) {
+func (b *bench) edgeproxyConfig(port, upstream int, chain string) ([]string, error) {
 	const socket = `{"socket_address": {"address": "127.0.0.1", "port_value": %d}}`
 	file, err := b.config("edgeproxy.json", port, fmt.Sprintf(`{"static_resources": {
 	"listeners": [{"name": "ingress", "address": `+socket+`,
@@ -154,5 +154,3 @@ stream {
 `, nginxStream, b.dir, port, server))
 	return []string{b.paths["nginx"], "-c", file, "-e", "stderr"}, err
 }
-
-func writeSecret(file string, data []byte) error { return os.WriteFile(file, data, 0o600) }

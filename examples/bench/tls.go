@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -17,7 +18,7 @@ import (
 // terminators end TLS and proxy to the upstream.
 var (
 	edgewiseTLS = &subject{"edgewise", "edgeproxy", func(b *bench, port, upstream int) ([]string, error) {
-		return edgeproxyConfig(b, port, upstream, fmt.Sprintf(`"filter_chains": [{"transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config":
+		return b.edgeproxyConfig(port, upstream, fmt.Sprintf(`"filter_chains": [{"transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config":
 			{"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", "common_tls_context":
 				{"tls_certificates": [{"certificate_chain": {"filename": %q}, "private_key": {"filename": %q}}]}}},`, b.identity("cert"), b.identity("key")))
 	}}
@@ -93,7 +94,7 @@ func (b *bench) writeIdentity() error {
 	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	secret := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
 	for what, data := range map[string][]byte{"cert": cert, "key": secret, "both": slices.Concat(cert, secret)} {
-		if err := writeSecret(b.identity(what), data); err != nil {
+		if err := os.WriteFile(b.identity(what), data, 0o600); err != nil {
 			return err
 		}
 	}

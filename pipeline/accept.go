@@ -90,8 +90,9 @@ func (l *Listener) onAccept(fd poller.FD, remote netip.AddrPort) {
 type acceptedSocket struct {
 	fd      poller.FD
 	info    ConnectionInfo
-	global  *Limit // that has a unit for it
-	handOff bool   // a restored local address may choose another listener
+	global  *Limit  // that has a unit for it
+	handOff bool    // a restored local address may choose another listener
+	preread *Buffer // what the filters of another listener have left; nil: nothing
 }
 
 // admit takes a socket that this listener has accepted, or was handed by another one.
@@ -99,7 +100,7 @@ func (l *Listener) admit(s acceptedSocket) {
 	if !l.limit.Allocate() {
 		l.stats.CxOverflow++
 		s.global.Release()
-		l.kernel.Close(s.fd)
+		closeUnread(l.kernel, s.fd, s.preread)
 		return
 	}
 	if l.balancer.place(l, s) {

@@ -28,8 +28,8 @@ type activeSocket struct {
 	handOff      bool   // a restored local address may choose another listener
 	registration Registration
 	position     int  // of the filter that holds the chain
-	offered      int  // how many of the peeked bytes it has been given
-	looked       bool // the last peek was in this turn and took all that there was
+	offered      int  // how many of the bytes it has been given
+	looked       bool // the last read was in this turn and took all that there was
 	peerEnded    bool // a FIN is queued behind the bytes; no edge will tell of it again
 	inFilter     bool // the filter is on the stack
 	continued    bool // it said so by ContinueFilterChain
@@ -84,7 +84,7 @@ func (s *activeSocket) start(accepted acceptedSocket) {
 	s.socket.info = accepted.info
 	s.socket.info.kernel, s.socket.info.fd = l.kernel, fd
 	s.global, s.handOff = accepted.global, accepted.handOff
-	s.buffer.reset(l.kernel, fd, &l.loop.peeked)
+	s.buffer.begin(&l.loop.chunks, accepted.preread)
 	s.position = -1
 	s.looked, s.peerEnded, s.continued, s.ended = false, false, false, false
 	push(&l.sockets, s)
@@ -113,7 +113,7 @@ func (e *socketEvents) OnFileEvent(events poller.Events) {
 	s.leave()
 }
 
-// isReset looks at the event and SO_ERROR, not at a peek: bytes that are queued
+// isReset looks at the event and SO_ERROR, not at a read: bytes that are queued
 // hide a reset from that, and there is no second edge.
 func (s *activeSocket) isReset(events poller.Events) bool {
 	if events&poller.Hup != 0 {
@@ -151,22 +151,19 @@ func (s *activeSocket) next() {
 // the socket has ended or waits for the poller.
 func (s *activeSocket) feed() FilterStatus {
 	for !s.ended {
-		if s.buffer.lost() {
-			s.buffer.length, s.looked = 0, false
-		}
 		filter := s.filters[s.position]
-		want := filter.MaxReadBytes()
-		if want > 0 && s.buffer.length > s.offered {
+		want, have := filter.MaxReadBytes(), s.buffer.data.Len()
+		if want > 0 && have > s.offered {
 			s.inFilter = true
 			status := s.answer(filter.OnData(&s.buffer))
 			if status == Continue {
 				return Continue
 			}
-			s.offered = s.buffer.length
+			s.offered = s.buffer.data.Len()
 			continue
 		}
-		wait := want > 0 && want <= s.buffer.length || // it has all that it wishes and waits for something else
-			want == 0 && !(s.peerEnded && s.buffer.length == 0)
+		wait := want > 0 && want <= have || // it has all that it wishes and waits for something else
+			want == 0 && !(s.peerEnded && have == 0)
 		if wait || !s.look(max(want, 1)) {
 			s.wait()
 			return StopIteration
@@ -175,13 +172,13 @@ func (s *activeSocket) feed() FilterStatus {
 	return StopIteration
 }
 
-// look peeks for bytes that the filter has not seen. It says no when there are
+// look reads bytes that the filter has not seen. It says no when there are
 // none, and ends the socket when there will be none.
 func (s *activeSocket) look(want int) bool {
 	if s.looked {
-		return s.more(false)
+		return s.noMore()
 	}
-	n, grown, err := s.buffer.peek(want)
+	n, err := s.buffer.read(s.listener.kernel, s.socket.fd, want)
 	switch {
 	case err == syscall.EAGAIN:
 		return false
@@ -197,22 +194,26 @@ func (s *activeSocket) look(want int) bool {
 		return false
 	}
 	s.looked = s.buffer.short
-	return s.more(grown)
+	return true
 }
 
-// more ends a socket whose peer has ended the stream, but only now that a filter
+// noMore ends a socket whose peer has ended the stream, but only now that a filter
 // has seen all of it and still wants more: Envoy drops it with the FIN (envoy #36197).
-func (s *activeSocket) more(grown bool) bool {
-	if !grown && s.peerEnded {
+func (s *activeSocket) noMore() bool {
+	if s.peerEnded {
 		s.finish(endRemoteClose)
 	}
-	return grown
+	return false
 }
 
 // wait puts the socket into the poller. If there is something to be told already,
 // it is told at once.
 func (s *activeSocket) wait() {
-	if s.ended || s.registration.Valid() {
+	if s.ended {
+		return
+	}
+	s.buffer.park()
+	if s.registration.Valid() {
 		return
 	}
 	l := s.listener
@@ -290,9 +291,8 @@ func (s *activeSocket) finish(end socketEnd) {
 	case endConnected:
 		l.stats.PreCxConnected++
 		fd, r := s.socket.fd, s.registration
-		s.socket.info.peeked = s.buffer.length
 		s.socket.fd, s.registration = -1, Registration{}
-		l.newConnection(fd, &s.socket.info, s.global, r)
+		l.newConnection(fd, &s.socket.info, s.global, r, &s.buffer.data)
 	case endHandedOff:
 		l.stats.PreCxHandedOff++
 		s.handTo(target)
@@ -335,7 +335,8 @@ func (s *activeSocket) originalListener() *Listener {
 // unit. It is handed on once only.
 func (s *activeSocket) handTo(target *Listener) {
 	s.registration.Unregister()
-	accepted := acceptedSocket{fd: s.socket.fd, info: s.socket.info, global: s.global}
+	accepted := acceptedSocket{fd: s.socket.fd, info: s.socket.info, global: s.global, preread: new(Buffer)}
+	accepted.preread.Move(&s.buffer.data)
 	s.socket.fd, s.registration, s.global = -1, Registration{}, nil
 	s.socket.info = ConnectionInfo{}
 	target.stats.CxHandedIn++
@@ -351,7 +352,7 @@ func (s *activeSocket) close() {
 	s.registration = Registration{}
 	fd := s.socket.fd
 	s.socket.fd, s.socket.info.kernel = -1, nil
-	s.listener.kernel.Close(fd)
+	closeUnread(s.listener.kernel, fd, &s.buffer.data)
 }
 
 // leave is the end of every method that was called from outside.
@@ -363,6 +364,7 @@ func (s *activeSocket) leave() {
 }
 
 func (s *activeSocket) release() {
+	s.buffer.data.release()
 	s.socket.info = ConnectionInfo{}
 	s.global = nil
 	if l := s.listener; len(l.pool) < maxPooledSockets {

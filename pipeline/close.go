@@ -72,13 +72,13 @@ func (c *Connection) closeSocket(event ConnectionEvent) {
 	c.out.mute()
 	if c.fd >= 0 {
 		c.transport.CloseSocket(event)
-		if c.resetOnClose {
+		if c.resetOnClose && c.preread.Len() == 0 {
 			c.kernel.SetSockOpt(c.fd, poller.SOLinger, 0)
 		}
 		c.registration.forget()
 		fd := c.fd
 		c.fd, c.info.kernel = -1, nil
-		c.kernel.Close(fd)
+		closeUnread(c.kernel, fd, &c.preread)
 	}
 	if c.listener != nil {
 		c.listener.onConnectionClosed(c)
@@ -92,6 +92,7 @@ func (c *Connection) closeSocket(event ConnectionEvent) {
 type connectionStorage Connection
 
 func (d *connectionStorage) DeferredDelete() {
+	d.preread.release()
 	d.in.release()
 	d.out.release()
 }

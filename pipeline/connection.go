@@ -63,6 +63,7 @@ type Connection struct {
 	callbacks    []ConnectionCallbacks
 	callbackRoom [1]ConnectionCallbacks // spares most connections an allocation
 
+	preread      Buffer // what the listener filters have left
 	in, out      Buffer
 	state        ConnectionState
 	closeType    CloseType // why Closing
@@ -79,6 +80,7 @@ type Connection struct {
 
 	readDisabled   int  // count
 	inAbove        bool // one of the count is the read buffer's high watermark
+	told           bool // an event has told of something to read, and no read has found the end of it
 	readable       bool // there may be something to read of which no event will tell
 	reread         bool // the transport socket asked for a read: it may hold bytes itself
 	dispatchBuffer bool // give what is in the read buffer to the filters
@@ -97,7 +99,7 @@ type Connection struct {
 // init sets what server and client connections share.
 func (c *Connection) init(loop *Loop, transport TransportSocketFactory, bufferLimit int) {
 	c.loop, c.kernel = loop, loop.kernel
-	c.in.pool, c.out.pool = &loop.chunks, &loop.chunks
+	c.preread.pool, c.in.pool, c.out.pool = &loop.chunks, &loop.chunks, &loop.chunks
 	c.in.setWatermarks(bufferLimit, (*connectionBuffers)(c))
 	c.out.setWatermarks(bufferLimit, (*connectionBuffers)(c))
 	c.chain.connection = c
@@ -120,14 +122,14 @@ func (c *Connection) Info() *ConnectionInfo { return &c.info }
 // State is how far the connection is.
 func (c *Connection) State() ConnectionState { return c.state }
 
-// Peeked is how many bytes the listener filters have seen that the read filters are
-// going to get. There may be more. It is 0 where nobody looked, and where a transport
-// socket makes something else of the bytes.
-func (c *Connection) Peeked() int {
+// Preread is how many bytes wait for the read filters that the listener filters have
+// read already. There may be more in the kernel. It is 0 where nobody looked, and where
+// a transport socket makes something else of the bytes.
+func (c *Connection) Preread() int {
 	if c.transport != &c.raw {
 		return 0
 	}
-	return c.info.peeked
+	return c.preread.Len()
 }
 
 // Connecting says whether TCP is not connected yet.
@@ -197,6 +199,10 @@ type connectionEvents Connection
 // connectionMask is for the whole life: one epoll_ctl(2) call.
 const connectionMask = poller.In | poller.Out | poller.RdHup | poller.EdgeTriggered
 
+// prereadIn is activated, never polled for: there is something to read, but not in the
+// kernel, so that to ask that would be a call for nothing.
+const prereadIn poller.Events = 1 << 16
+
 // OnFileEvent writes before it reads. When the connection is broken it reads what
 // is left before the error: a write would only find the error, and lose the bytes.
 func (e *connectionEvents) OnFileEvent(events poller.Events) {
@@ -215,7 +221,9 @@ func (e *connectionEvents) OnFileEvent(events poller.Events) {
 		c.writeBlocked = false
 		c.onWriteReady()
 	}
-	if c.state != Closed && (broken || events&(poller.In|poller.RdHup) != 0) {
+	told := broken || events&(poller.In|poller.RdHup) != 0
+	c.told = c.told || told
+	if c.state != Closed && (told || events&prereadIn != 0) {
 		// A handshake goes on while reading is disabled: it brings no data.
 		if c.state == Closing || c.established && c.readDisabled > 0 || c.readEnded {
 			c.onReadIgnored(broken)
@@ -267,6 +275,7 @@ func (c *Connection) onWriteFailed(err error) {
 	c.out.mute()
 	c.out.Drain(c.out.Len())
 	if c.state == Open && c.readDisabled == 0 && !c.readEnded {
+		c.told = true
 		c.onReadReady()
 	}
 	c.fail("write", err)
@@ -285,6 +294,7 @@ func (c *Connection) onFlushed(written int) {
 	}
 }
 
+// onReadReady reads what the listener filters have left, and what the kernel has told of.
 func (c *Connection) onReadReady() {
 	dispatch := c.dispatchBuffer
 	c.dispatchBuffer, c.readable, c.reread = false, false, false
@@ -331,8 +341,8 @@ func (c *Connection) onReadIgnored(broken bool) {
 			return
 		}
 	}
-	c.readable = true
-	if c.state == Open && c.peerEnded && !c.halfClose && !c.readEnded && c.in.Len() == 0 && !c.reread {
+	c.readable = c.readable || c.told
+	if c.state == Open && c.peerEnded && !c.halfClose && !c.readEnded && c.preread.Len()+c.in.Len() == 0 && !c.reread {
 		c.closeIfNothingQueued()
 	}
 }

@@ -55,14 +55,15 @@
 //     each other, at most 16 times. Envoy accepts until there is nothing.
 //   - Closing a listener inside its accept callback ends the batch. Envoy dies.
 //   - Listener filters get bytes that are there at once, and the next filter gets
-//     what was peeked for the last. Envoy waits an iteration for each filter.
+//     what was read for the last. Envoy waits an iteration for each filter.
+//   - They look at bytes that were read and kept, which the connection reads first;
+//     a close without that is still a reset. Envoy peeks, but for Windows.
 //   - Bytes with a FIN behind them are offered before the FIN counts; Envoy drops
 //     the socket. A FIN counts when a filter wants more and nothing more comes.
 //   - A reset ends an inspected socket whatever is queued before it, always as
 //     downstream_listener_filter_error. Envoy keeps the socket until the timeout.
 //   - EINTR is never an error; a filter is never called without new bytes; a wish
-//     for more bytes is compared with what was seen; a drain that meets the end of
-//     the stream fails instead of looping.
+//     for more bytes is compared with what was seen.
 //   - [ListenerFilter.OnClose] is called also for a timeout and with removal.
 //   - A connection never changes its mask. While reading is disabled it notices a
 //     reset, and does not take a FIN for the end while bytes are queued before it.

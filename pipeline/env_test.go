@@ -244,7 +244,7 @@ func (p *peer) wants(data, end string) {
 type stub struct {
 	poller.System
 	accept  []error // for the next calls; nil passes through
-	peek    []error
+	read    []error
 	write   []error
 	wait    []error
 	sockets []error
@@ -291,14 +291,6 @@ func (k *stub) Accept(fd poller.FD) (poller.FD, netip.AddrPort, error) {
 	return k.System.Accept(fd)
 }
 
-func (k *stub) Peek(fd poller.FD, p []byte) (int, error) {
-	k.count("peek")
-	if err := pop(&k.peek); err != nil {
-		return 0, err
-	}
-	return k.System.Peek(fd, p)
-}
-
 func (k *stub) Write(fd poller.FD, p []byte) (int, error) {
 	k.count("write")
 	if err := pop(&k.write); err != nil {
@@ -343,6 +335,9 @@ func (k *stub) Remove(fd poller.FD) error {
 
 func (k *stub) Read(fd poller.FD, p []byte) (int, error) {
 	k.count("read")
+	if err := pop(&k.read); err != nil {
+		return 0, err
+	}
 	return k.System.Read(fd, p)
 }
 

@@ -23,7 +23,7 @@ type ListenerFilter interface {
 	// is valid until the filter has said Continue, or was told OnClose.
 	OnAccept(cb ListenerFilterCallbacks) FilterStatus
 
-	// OnData is called when bytes that the filter has not seen were peeked. The
+	// OnData is called when there are bytes that the filter has not seen. The
 	// buffer holds everything from the first byte that no filter has drained,
 	// not just what is new. It is never called with nothing new.
 	OnData(buffer *ListenerFilterBuffer) FilterStatus

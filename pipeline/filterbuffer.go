@@ -1,95 +1,80 @@
 package pipeline
 
 import (
-	"fmt"
-	"io"
-	"syscall"
+	"math/bits"
 
 	"edgewise.test/poller"
 )
 
-// ListenerFilterBuffer shows what was peeked from a socket: the bytes are still in
-// the kernel. One buffer serves all filters of a socket.
+// ListenerFilterBuffer shows the head of a stream to the listener filters. What they
+// do not drain the connection gets, as the first that it reads. One buffer serves all
+// filters of a socket.
 //
-// All sockets of a loop share the storage, so that those that wait for a slow client
-// cost none: what another socket has peeked over is peeked again when a filter is to
-// see it. Envoy has storage for each socket.
+// The bytes are out of the kernel: reading is one call, where peeking is one for each
+// look and another in the end, at which all that was seen is copied again, and a
+// reset or the end of the stream hides behind bytes that stay. Envoy does so
+// where it has to (win32_socket_handle_impl.cc), and peeks elsewhere. Whoever gives
+// the descriptor away gives these bytes, too.
 type ListenerFilterBuffer struct {
-	kernel poller.Kernel
-	fd     poller.FD
-	store  *peekStore
-	base   int  // where Bytes begins; the bytes before were drained
-	length int  // of Bytes
-	short  bool // the last peek had room left: it took all that there was
+	data   Buffer // what was read and is not drained
+	parked []byte // storage for data while the socket waits; nil while it is in use
+	short  bool   // the last read had room left: it took all that there was
 }
 
-// peekStore is the storage of a loop. It grows to the greatest wish and never shrinks.
-type peekStore struct {
-	data  []byte
-	owner *ListenerFilterBuffer // whose bytes they are
+// Bytes is what no filter has drained. It is valid until the filter returns or drains.
+func (b *ListenerFilterBuffer) Bytes() []byte { return b.data.Bytes() }
+
+// Drain drops the first n bytes, at most len(Bytes()), so that neither later filters
+// nor the connection see them.
+func (b *ListenerFilterBuffer) Drain(n int) { b.data.Drain(n) }
+
+// read reads once, until there are want bytes at most. Where that is much it begins
+// with the room for a hello, and takes more when that was full.
+func (b *ListenerFilterBuffer) read(kernel poller.Kernel, fd poller.FD, want int) (n int, err error) {
+	have := b.data.Len()
+	if kept := b.data.b; have > 0 && len(kept) < smallChunk {
+		b.data.makeRoom(smallChunk - have)
+		b.parked = kept
+	}
+	want = min(want, max(smallChunk, 2*have))
+	n, err = kernel.Read(fd, b.data.Reserve(want - have)[:want-have])
+	n = max(n, 0)
+	b.data.Commit(n)
+	b.short = n < want-have
+	return n, err
 }
 
-// Bytes is the head of the stream. It is valid until the filter returns or drains, or
-// lets another socket go on.
-func (b *ListenerFilterBuffer) Bytes() []byte { return b.store.data[b.base : b.base+b.length] }
-
-// lost says that there were bytes, and that others have the storage now.
-func (b *ListenerFilterBuffer) lost() bool { return b.length > 0 && b.store.owner != b }
-
-// Drain takes the first n bytes, at most len(Bytes()), out of the kernel, so that
-// neither later filters nor the connection see them. After an error the socket is
-// of no use, since some of the bytes may be gone.
-func (b *ListenerFilterBuffer) Drain(n int) error {
-	if n < 0 || n > b.length {
-		return fmt.Errorf("listener filter: drain %d of %d bytes: %w", n, b.length, syscall.EINVAL)
+// park gives a chunk of the loop back while the socket waits: with many slow clients
+// the bytes are few and the chunks would be many.
+func (b *ListenerFilterBuffer) park() {
+	have := b.data.Len()
+	if have == 0 || have > smallChunk/2 || len(b.data.b) < smallChunk {
+		return
 	}
-	if b.lost() {
-		b.store.owner = nil // whoever has it peeks again, too
+	if len(b.parked) < have {
+		b.parked = make([]byte, 1<<bits.Len(uint(have-1)))
 	}
-	for interrupts := 0; n > 0; {
-		// What is read was peeked before, so its storage may be written again.
-		got, err := b.kernel.Read(b.fd, b.store.data[b.base:b.base+n])
-		switch {
-		case err == syscall.EINTR && interrupts < maxInterrupts:
-			interrupts++
-			continue
-		case err != nil:
-			return fmt.Errorf("listener filter: drain: %w", err)
-		case got == 0: // Envoy loops here for ever
-			return fmt.Errorf("listener filter: drain: %w", io.ErrUnexpectedEOF)
-		}
-		b.base += got
-		b.length -= got
-		n -= got
-	}
-	return nil
+	kept := b.parked
+	b.parked = nil
+	copy(kept, b.data.Bytes())
+	b.data.release()
+	b.data.b, b.data.w = kept, have
 }
 
-// maxInterrupts bounds a retry within one callback.
-const maxInterrupts = 16
-
-// peek looks again at the whole queue. Where want is much it starts with the room for
-// a hello, and takes more when that is full. grown says that there is more than before.
-// n is 0 at the end of the stream.
-func (b *ListenerFilterBuffer) peek(want int) (n int, grown bool, err error) {
-	s := b.store
-	if room := max(min(want, max(smallChunk, 2*b.length)), b.length); len(s.data) < room {
-		s.data = make([]byte, room)
+// closeUnread closes fd like a close with those bytes in the kernel: with a reset, so
+// that the peer does not believe that somebody has read them (RFC 1122 4.2.2.13).
+func closeUnread(kernel poller.Kernel, fd poller.FD, unread *Buffer) {
+	if unread != nil && unread.Len() > 0 {
+		kernel.SetSockOpt(fd, poller.SOLinger, 0)
 	}
-	s.owner, b.base = b, 0
-	n, err = b.kernel.Peek(b.fd, s.data)
-	if err != nil {
-		b.length = 0
-		return 0, false, err
-	}
-	grown = n > b.length
-	b.length = n
-	b.short = n < len(s.data)
-	return n, grown, nil
+	kernel.Close(fd)
 }
 
-// reset starts a new life on another socket.
-func (b *ListenerFilterBuffer) reset(kernel poller.Kernel, fd poller.FD, store *peekStore) {
-	b.kernel, b.fd, b.store = kernel, fd, store
-	b.base, b.length, b.short = 0, 0, false
+// begin starts a life with what another listener has read of the socket.
+func (b *ListenerFilterBuffer) begin(pool *chunkPool, preread *Buffer) {
+	b.data.pool = pool
+	b.short = false
+	if preread != nil {
+		b.data.Move(preread)
+	}
 }

@@ -190,27 +190,6 @@ func TestUpstreamSocketOptionsThatTheKernelCannotDo(t *testing.T) {
 	}
 }
 
-// lostReads fails where the header is taken off the stream.
-type lostReads struct{ *stub }
-
-func (k lostReads) Read(poller.FD, []byte) (int, error) { return 0, syscall.ECONNRESET }
-
-func TestPROXYHeaderThatIsNotDrainedIsAnError(t *testing.T) {
-	onKernels(t, func(e *env) {
-		e.loop = pipeline.NewLoop(lostReads{e.kernel})
-		f := must(proxyprotocol.New(proxyprotocol.Config{}))
-		l := e.filtered(remoteOf, f.Filter)
-		p := e.dial(l.Address())
-		p.write(headerV1 + request)
-		e.turns()
-		e.told("")
-		e.stats(l, life+"downstream_listener_filter_reject=1 downstream_pre_cx_total=1")
-		if got, want := *f.Stats(), (proxyprotocol.Stats{V1: proxyprotocol.VersionStats{Error: 1}, CxProxyProtoError: 1}); got != want {
-			e.Errorf("got %+v, want %+v", got, want)
-		}
-	})
-}
-
 // noOriginalDst is a kernel without the optional power.
 type noOriginalDst struct{ poller.System }
 

@@ -20,7 +20,6 @@ const (
 type ConnectionInfo struct {
 	kernel               poller.Kernel // nil once fd is closed
 	fd                   poller.FD
-	peeked               int // by the listener filters, and left in the kernel
 	local, remote        netip.AddrPort
 	serverName           string
 	transportProtocol    string

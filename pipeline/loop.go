@@ -32,7 +32,6 @@ type Loop struct {
 	slots   slotTable
 	timers  timerHeap
 	chunks  chunkPool
-	peeked  peekStore
 	scratch [1]byte // for a peek that only asks whether there is a byte
 
 	work queue // what runs in this iteration

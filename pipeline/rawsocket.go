@@ -9,30 +9,40 @@ import (
 // rawSocket is the transport socket that moves bytes as they are (Envoy
 // raw_buffer_socket.cc).
 type rawSocket struct {
-	callbacks TransportSocketCallbacks
-	shutdown  bool // our direction was ended
+	connection *Connection
+	shutdown   bool // our direction was ended
 }
 
-func (s *rawSocket) SetTransportSocketCallbacks(cb TransportSocketCallbacks) { s.callbacks = cb }
+func (s *rawSocket) SetTransportSocketCallbacks(cb TransportSocketCallbacks) {
+	s.connection = (*Connection)(cb.(*transportCallbacks))
+}
 
-func (s *rawSocket) OnConnected() { s.callbacks.RaiseEvent(Connected) }
+func (s *rawSocket) OnConnected() { (*transportCallbacks)(s.connection).RaiseEvent(Connected) }
 
 func (s *rawSocket) CloseSocket(ConnectionEvent) {}
 
 func (s *rawSocket) CanFlushClose() bool { return true }
 
 // DoRead reads at most about one chunk, so that a peer that never stops sending
-// does not keep others from their turn.
-func (s *rawSocket) DoRead(buf *Buffer) IoResult {
-	kernel, fd := s.callbacks.Loop().kernel, s.callbacks.FD()
-	var result IoResult
-	for {
-		n, full, err := buf.readInto(kernel, fd)
+// does not keep others from their turn. What was read before is not copied.
+func (s *rawSocket) DoRead(buf *Buffer) (result IoResult) {
+	c := s.connection
+	callbacks := (*transportCallbacks)(c)
+	result.Bytes = c.preread.Len()
+	buf.Move(&c.preread)
+	for c.told {
+		if result.Bytes >= chunkSize || result.Bytes > 0 && callbacks.ShouldDrainReadBuffer() {
+			callbacks.SetTransportSocketIsReadable()
+			return result
+		}
+		n, full, err := buf.readInto(c.kernel, c.fd)
+		c.told = full || c.peerEnded
 		switch {
 		case err == syscall.EAGAIN:
-			return result
+			c.told = false
 		case err == syscall.EINTR:
-			s.callbacks.SetTransportSocketIsReadable()
+			c.told = true
+			callbacks.SetTransportSocketIsReadable()
 			return result
 		case err != nil:
 			result.Close, result.Err = true, err
@@ -41,30 +51,23 @@ func (s *rawSocket) DoRead(buf *Buffer) IoResult {
 			result.EndStreamRead = true
 			return result
 		}
-		result.Bytes += n
-		if !full && !s.callbacks.PeerEnded() {
-			return result // epoll(7): a short read has emptied the queue
-		}
-		if result.Bytes >= chunkSize || s.callbacks.ShouldDrainReadBuffer() {
-			s.callbacks.SetTransportSocketIsReadable()
-			return result
-		}
+		result.Bytes += max(n, 0)
 	}
+	return result
 }
 
 // DoWrite writes until the kernel takes no more; Out will tell when it does. The
 // end of our direction goes behind the last byte. A callback of the low watermark
 // may close the connection meanwhile.
-func (s *rawSocket) DoWrite(buf *Buffer, endStream bool) IoResult {
-	kernel := s.callbacks.Loop().kernel
-	var result IoResult
-	for buf.Len() > 0 && s.callbacks.FD() >= 0 {
-		n, err := kernel.Write(s.callbacks.FD(), buf.Bytes())
+func (s *rawSocket) DoWrite(buf *Buffer, endStream bool) (result IoResult) {
+	c := s.connection
+	for buf.Len() > 0 && c.fd >= 0 {
+		n, err := c.kernel.Write(c.fd, buf.Bytes())
 		switch {
 		case err == syscall.EAGAIN:
 			return result
 		case err == syscall.EINTR:
-			s.callbacks.FlushWriteBuffer()
+			(*transportCallbacks)(c).FlushWriteBuffer()
 			return result
 		case err != nil:
 			result.Close, result.Err = true, err
@@ -77,9 +80,9 @@ func (s *rawSocket) DoWrite(buf *Buffer, endStream bool) IoResult {
 			return result
 		}
 	}
-	if endStream && !s.shutdown && s.callbacks.FD() >= 0 {
+	if endStream && !s.shutdown && c.fd >= 0 {
 		s.shutdown = true
-		kernel.Shutdown(s.callbacks.FD(), poller.ShutWrite) // a broken connection tells by an event
+		c.kernel.Shutdown(c.fd, poller.ShutWrite) // a broken connection tells by an event
 	}
 	return result
 }

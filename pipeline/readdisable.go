@@ -24,8 +24,16 @@ func (c *Connection) ReadDisable(disable bool) {
 	if c.in.Len() > 0 || c.readEnded && !c.readEndGiven {
 		c.dispatchBuffer = true
 	}
-	if c.dispatchBuffer || c.readable && c.readDisabled == 0 {
+	c.activateRead()
+}
+
+// activateRead makes what waits for the read filters reach them.
+func (c *Connection) activateRead() {
+	switch {
+	case c.readable && c.readDisabled == 0:
 		c.registration.Activate(poller.In)
+	case c.dispatchBuffer || c.preread.Len() > 0 && c.readDisabled == 0:
+		c.registration.Activate(prereadIn)
 	}
 }
 

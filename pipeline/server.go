@@ -7,9 +7,9 @@ import (
 )
 
 // newConnection makes a connection of an inspected socket, whose descriptor it
-// takes over, with its registration if there is one (Envoy
+// takes over, with its registration if there is one, and what was read of it (Envoy
 // active_stream_listener_base.cc newConnection).
-func (l *Listener) newConnection(fd poller.FD, info *ConnectionInfo, global *Limit, r Registration) {
+func (l *Listener) newConnection(fd poller.FD, info *ConnectionInfo, global *Limit, r Registration, preread *Buffer) {
 	if info.transportProtocol == "" {
 		info.transportProtocol = TransportProtocolRawBuffer
 	}
@@ -18,7 +18,7 @@ func (l *Listener) newConnection(fd poller.FD, info *ConnectionInfo, global *Lim
 		l.stats.NoFilterChainMatch++
 		l.note(fd, "no filter chain match")
 		r.forget()
-		l.kernel.Close(fd)
+		closeUnread(l.kernel, fd, preread)
 		l.release()
 		global.Release()
 		return
@@ -32,6 +32,7 @@ func (l *Listener) newConnection(fd poller.FD, info *ConnectionInfo, global *Lim
 	c := &Connection{listener: l, group: leaf.group, global: global, created: l.loop.now, fd: fd, info: *info}
 	c.init(l.loop, chain.TransportSocket, l.config.PerConnectionBufferLimitBytes)
 	c.registration = r
+	c.preread.Move(preread)
 	push(&l.connections, c)
 	if timeout := chain.TransportSocketConnectTimeout; timeout > 0 {
 		c.connectTimer = l.loop.NewTimer(c.onTransportConnectTimeout)
@@ -49,6 +50,9 @@ func (l *Listener) newConnection(fd poller.FD, info *ConnectionInfo, global *Lim
 	if c.state != Closed {
 		c.transport.OnConnected()
 	}
+	if c.state == Open && c.preread.Len() > 0 && !(c.established && c.readDisabled > 0) {
+		c.onReadReady()
+	}
 	if c.state != Closed {
 		c.register()
 	}
@@ -56,7 +60,8 @@ func (l *Listener) newConnection(fd poller.FD, info *ConnectionInfo, global *Lim
 
 // register takes the registration of the listener filters over, or makes one. It
 // comes last, so that a connection that is refused does without. What the filters
-// have asked for meanwhile is not lost: the first event comes at once, with Out.
+// have asked for meanwhile is not lost: the first event comes at once, with Out, and
+// with In if there is more than was read.
 func (c *Connection) register() {
 	var err error
 	if c.registration.Valid() {
@@ -67,7 +72,9 @@ func (c *Connection) register() {
 	if err != nil {
 		c.fail("register", err)
 		c.closeSocket(LocalClose)
+		return
 	}
+	c.activateRead()
 }
 
 func (c *Connection) onTransportConnectTimeout() {

@@ -34,8 +34,12 @@ type TransportSocket interface {
 type TransportSocketCallbacks interface {
 	// Loop is the loop of the worker.
 	Loop() *Loop
-	// FD is the descriptor. The connection owns it.
+	// FD is the descriptor. The connection owns it. Read is what reads from it.
 	FD() poller.FD
+	// Read gives what the listener filters have left over, and then what the
+	// kernel has, like [poller.Sockets]. more says that there may be more of which
+	// no event will tell; without it the next Read would find nothing.
+	Read(p []byte) (n int, more bool, err error)
 	// Info is what is known about the connection.
 	Info() *ConnectionInfo
 	// RaiseEvent tells the callbacks of the connection. They may close it.
@@ -46,9 +50,6 @@ type TransportSocketCallbacks interface {
 	// SetTransportSocketIsReadable asks for another DoRead in the next
 	// iteration, or when reading is enabled again.
 	SetTransportSocketIsReadable()
-	// PeerEnded says that the poller has reported a FIN or an error: read on
-	// after a short read, to reach it.
-	PeerEnded() bool
 	// Truncated says, in CloseSocket, that the close resets the connection or
 	// drops output: the peer must not take it for an orderly end.
 	Truncated() bool

@@ -1,6 +1,10 @@
 package pipeline
 
-import "edgewise.test/poller"
+import (
+	"syscall"
+
+	"edgewise.test/poller"
+)
 
 // transportCallbacks keeps the methods for the transport socket out of those of
 // Connection.
@@ -12,7 +16,21 @@ func (t *transportCallbacks) FD() poller.FD { return t.fd }
 
 func (t *transportCallbacks) Info() *ConnectionInfo { return &t.info }
 
-func (t *transportCallbacks) PeerEnded() bool { return t.peerEnded }
+// Read takes it from epoll(7) that a short read has emptied the queue. Behind it may be
+// the end of the stream, of which the poller has told then.
+func (t *transportCallbacks) Read(p []byte) (n int, more bool, err error) {
+	switch {
+	case t.preread.Len() > 0:
+		n = copy(p, t.preread.Bytes())
+		t.preread.Drain(n)
+	case !t.told:
+		err = syscall.EAGAIN
+	default:
+		n, err = t.kernel.Read(t.fd, p)
+		t.told = err == syscall.EINTR || err != syscall.EAGAIN && (n == len(p) || t.peerEnded)
+	}
+	return n, t.preread.Len() > 0 || t.told, err
+}
 
 func (t *transportCallbacks) ShouldDrainReadBuffer() bool {
 	return t.in.limit > 0 && t.in.Len() >= t.in.limit

@@ -66,9 +66,8 @@ func (m *magic) OnData(buffer *pipeline.ListenerFilterBuffer) pipeline.FilterSta
 		if m.bug == "drains what it sees" {
 			n = len(b)
 		}
-		if buffer.Drain(n) == nil {
-			return pipeline.Continue
-		}
+		buffer.Drain(n)
+		return pipeline.Continue
 	case m.bug == "one segment":
 	case bytes.HasPrefix(word, b):
 		return pipeline.StopIteration

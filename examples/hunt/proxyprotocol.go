@@ -41,9 +41,8 @@ func (f *proxyProtocol) OnData(buffer *pipeline.ListenerFilterBuffer) pipeline.F
 	case none:
 		return pipeline.Continue
 	case found:
-		if buffer.Drain(header) == nil {
-			return pipeline.Continue
-		}
+		buffer.Drain(header)
+		return pipeline.Continue
 	}
 	f.cb.Socket().Close()
 	return pipeline.StopIteration

@@ -34,7 +34,8 @@ func (f *proxyProtocol) OnData(buffer *pipeline.ListenerFilterBuffer) pipeline.F
 	if v == needMore {
 		return pipeline.StopIteration
 	}
-	if v == found && buffer.Drain(h.length) == nil {
+	if v == found {
+		buffer.Drain(h.length)
 		f.cb.Socket().Info().SetFilterState("source", h.source)
 		return pipeline.Continue
 	}

@@ -13,7 +13,7 @@
 //     are digits without a leading zero, as the specification has it: a line that two
 //     parsers read differently is no base for an address. Envoy skips runs of spaces.
 //   - The line has its CR LF within 108 bytes, however they come. Envoy applies the
-//     limit to what it happens to have peeked.
+//     limit to what it happens to have seen.
 //   - The addresses change after the header is off the stream, not before: a drain
 //     that fails leaves them alone.
 //   - An IPv4 address in an IPv6 one is given to the connection as IPv4, as package

@@ -53,10 +53,7 @@ func (f *filter) OnData(buffer *pipeline.ListenerFilterBuffer) pipeline.FilterSt
 		return f.refuse()
 	}
 	kept, values := f.filters.keep(header)
-	if err := buffer.Drain(header.Len); err != nil { // header.TLVs is lost now
-		stats.of(header.Version).Error++
-		return f.refuse()
-	}
+	buffer.Drain(header.Len) // header.TLVs is lost now
 	stats.of(header.Version).Found++
 	f.restore(kept, values)
 	return pipeline.Continue
@@ -118,7 +115,7 @@ func Value(info *pipeline.ConnectionInfo, key string) (value string, ok bool) {
 // values is what the rules have found, in the order of the TLVs.
 type values []struct{ key, value string }
 
-// keep copies what is to outlive the peeked bytes.
+// keep copies what is to outlive the bytes.
 func (f *Filters) keep(h Header) (kept Header, found values) {
 	kept = h
 	kept.TLVs = nil

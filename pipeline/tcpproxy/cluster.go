@@ -105,7 +105,7 @@ func (c *Cluster) newConnection(downstream *pipeline.Connection, host netip.Addr
 	}
 	upstream := pipeline.NewClientConnection(downstream.Loop(), host, pipeline.ClientConfig{
 		ConnectTimeout: c.config.ConnectTimeout, BufferLimitBytes: c.config.BufferLimitBytes,
-		SmartConnect:  len(preface) > 0 || downstream.Peeked() > 0,
+		SmartConnect:  len(preface) > 0 || downstream.Preread() > 0,
 		SocketOptions: downstream.Info().UpstreamSocketOptions(),
 	})
 	if len(preface) > 0 {

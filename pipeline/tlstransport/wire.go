@@ -76,7 +76,7 @@ func (s *socket) receive(p []byte) (int, error) {
 	if s.drained {
 		return 0, errWouldBlock
 	}
-	n, err := s.callbacks.Loop().Kernel().Read(s.callbacks.FD(), p)
+	n, more, err := s.callbacks.Read(p)
 	switch {
 	case err == syscall.EAGAIN:
 		s.drained = true
@@ -89,6 +89,6 @@ func (s *socket) receive(p []byte) (int, error) {
 	case n == 0:
 		return 0, io.EOF
 	}
-	s.drained = n < len(p) && !s.callbacks.PeerEnded() // epoll(7): a short read has emptied the queue
+	s.drained = !more
 	return n, nil
 }

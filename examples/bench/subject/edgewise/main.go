@@ -44,8 +44,8 @@ func run(address netip.AddrPort, connect bool) error {
 	return loop.Run()
 }
 
-// refuser takes the hello out of the socket, so that the close is none with a
-// reset, and closes it.
+// refuser drains the hello, so that the close is none with a reset, and closes the
+// socket.
 type refuser struct {
 	cb pipeline.ListenerFilterCallbacks
 }
@@ -56,9 +56,7 @@ func (f *refuser) OnAccept(cb pipeline.ListenerFilterCallbacks) pipeline.FilterS
 }
 
 func (f *refuser) OnData(buffer *pipeline.ListenerFilterBuffer) pipeline.FilterStatus {
-	if err := buffer.Drain(len(buffer.Bytes())); err != nil {
-		log.Print(err)
-	}
+	buffer.Drain(len(buffer.Bytes()))
 	f.cb.ContinueFilterChain(false)
 	return pipeline.StopIteration
 }

@@ -23,10 +23,25 @@ func (w *World) Coverage() *Coverage { return &w.coverage }
 
 // cover notes that something of a kind happened to c.
 func (w *World) cover(c *chooser, kind uint64) {
-	h := mix(kind ^ uint64(c.kind)<<56)
+	h := (kind ^ uint64(c.kind)<<56) * 0x9e3779b97f4a7c15
 	bit := mix(h^uint64(c.last)) % (64 * uint64(len(w.coverage)))
 	w.coverage[bit/64] |= 1 << (bit % 64)
-	c.last = uint16(h)
+	c.last = uint16(h >> 48)
+}
+
+// coverText is the kind of an annotation: hashText with words of eight bytes.
+func coverText(text string) uint64 {
+	h := uint64(14695981039346656037) ^ uint64(len(text))
+	for ; len(text) >= 8; text = text[8:] {
+		word := uint64(text[0]) | uint64(text[1])<<8 | uint64(text[2])<<16 | uint64(text[3])<<24 |
+			uint64(text[4])<<32 | uint64(text[5])<<40 | uint64(text[6])<<48 | uint64(text[7])<<56
+		h = (h ^ word) * 1099511628211
+		h ^= h >> 32
+	}
+	for i := 0; i < len(text); i++ {
+		h = (h ^ uint64(text[i])) * 1099511628211
+	}
+	return h
 }
 
 // Goal is something worth reaching that a run may or may not come to.

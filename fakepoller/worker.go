@@ -106,7 +106,7 @@ func (k *Worker) Annotate(fd poller.FD, state string) {
 	if s, ok := k.p.get(fd).(*sock); ok {
 		c = &s.chooser
 	}
-	w.cover(c, hashText(state))
+	w.cover(c, coverText(state))
 	if w.cfg.Trace {
 		e := Event{Step: w.steps, At: w.now, Actor: w.name(&k.chooser), Call: CallAnnotate, FD: fd, N: -1, Text: state}
 		w.trace.events = append(w.trace.events, e)

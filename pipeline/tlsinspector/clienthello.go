@@ -88,7 +88,7 @@ type Parser struct {
 }
 
 // Parse judges b, which is all that the stream has brought so far and never only
-// the new part: what a peek returns. ClientHello is zero unless the status is Found.
+// the new part. ClientHello is zero unless the status is Found.
 // b is neither changed nor kept, except that ClientHello refers to it.
 //
 // The verdict depends on the stream alone, not on how it was cut into reads, and
@@ -143,7 +143,7 @@ func (p *Parser) parseBody(body []byte) (ClientHello, bool) {
 
 	var hello ClientHello
 	for c := (cursor{rest: extensions}); c.more(); {
-		switch kind, data := c.uint16(), c.vector16(); kind {
+		switch kind, data := c.extension(); kind {
 		case extensionServerName:
 			name, ok := hostName(data)
 			if !ok {

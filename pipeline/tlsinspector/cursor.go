@@ -42,3 +42,16 @@ func (c *cursor) vector8() []byte { return c.take(int(c.uint8())) }
 
 // vector16 reads opaque<0..2^16-1>.
 func (c *cursor) vector16() []byte { return c.take(int(c.uint16())) }
+
+// extension reads a type and opaque<0..2^16-1> (RFC 8446 4.2).
+func (c *cursor) extension() (kind uint16, data []byte) {
+	b := c.rest
+	if len(b) >= 4 {
+		if end := 4 + int(b[2])<<8 + int(b[3]); end <= len(b) {
+			c.rest = b[end:]
+			return uint16(b[0])<<8 | uint16(b[1]), b[4:end:end]
+		}
+	}
+	c.rest, c.failed = nil, true
+	return 0, nil
+}

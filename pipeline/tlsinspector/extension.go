@@ -51,6 +51,7 @@ const fewExtensions = 64
 // twice (RFC 8446 4.2).
 func (p *Parser) distinct(extensions []byte) bool {
 	var kinds [fewExtensions]uint16
+	var maybe uint64 // a bit of each type so far
 	n := 0
 	for c := (cursor{rest: extensions}); c.more(); n++ {
 		if n == len(kinds) {
@@ -59,11 +60,13 @@ func (p *Parser) distinct(extensions []byte) bool {
 			}
 			return p.seen.distinct(extensions)
 		}
-		kinds[n] = c.uint16()
-		c.vector16()
-		if c.failed || slices.Contains(kinds[:n], kinds[n]) {
+		kind, _ := c.extension()
+		bit := uint64(1) << (kind % 64)
+		if c.failed || maybe&bit != 0 && slices.Contains(kinds[:n], kind) {
 			return false
 		}
+		maybe |= bit
+		kinds[n] = kind
 	}
 	return true
 }
@@ -74,8 +77,7 @@ func (p *Parser) distinct(extensions []byte) bool {
 func (s *extensionSet) distinct(extensions []byte) bool {
 	count, ok := 0, true
 	for c := (cursor{rest: extensions}); ok && c.more(); {
-		kind := c.uint16()
-		c.vector16()
+		kind, _ := c.extension()
 		bit := uint64(1) << (kind % 64)
 		if c.failed || s[kind/64]&bit != 0 {
 			ok = false
@@ -85,8 +87,8 @@ func (s *extensionSet) distinct(extensions []byte) bool {
 		count++
 	}
 	for c := (cursor{rest: extensions}); count > 0; count-- {
-		s[c.uint16()/64] = 0
-		c.vector16()
+		kind, _ := c.extension()
+		s[kind/64] = 0
 	}
 	return ok
 }

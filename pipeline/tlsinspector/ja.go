@@ -68,7 +68,7 @@ func (p *Parser) fields(b []byte) (h helloFields, ok bool) {
 	h.ciphers = list16(c.vector16())
 	c.vector8() // compression methods
 	for c = (cursor{rest: c.vector16()}); c.more(); {
-		kind, data := c.uint16(), c.vector16()
+		kind, data := c.extension()
 		h.extensions = append(h.extensions, kind)
 		inner := cursor{rest: data}
 		switch kind {

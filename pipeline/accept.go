@@ -100,7 +100,11 @@ func (l *Listener) admit(s acceptedSocket) {
 	if !l.limit.Allocate() {
 		l.stats.CxOverflow++
 		s.global.Release()
-		closeUnread(l.kernel, s.fd, s.preread)
+		unread := 0
+		if s.preread != nil {
+			unread = s.preread.Len()
+		}
+		closeUnread(l.kernel, s.fd, unread)
 		return
 	}
 	if l.balancer.place(l, s) {

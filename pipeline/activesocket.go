@@ -352,7 +352,7 @@ func (s *activeSocket) close() {
 	s.registration = Registration{}
 	fd := s.socket.fd
 	s.socket.fd, s.socket.info.kernel = -1, nil
-	closeUnread(s.listener.kernel, fd, &s.buffer.data)
+	closeUnread(s.listener.kernel, fd, s.buffer.data.Len())
 }
 
 // leave is the end of every method that was called from outside.

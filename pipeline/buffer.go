@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"math"
 
 	"edgewise.test/poller"
 )
@@ -21,7 +22,7 @@ type Buffer struct {
 	b     []byte // b[r:w] is queued
 	r, w  int
 	pool  *chunkPool // nil: the garbage collector
-	limit int        // high watermark; 0: no watermarks
+	limit uint32     // high watermark; 0: no watermarks
 	busy  bool       // a read has filled what there was
 	above bool       // over the high watermark and not yet down at the low one
 	watch bufferWatcher
@@ -89,6 +90,29 @@ func (b *Buffer) Move(src *Buffer) {
 	src.checkLow()
 }
 
+// detach takes everything out, at the beginning of its storage, which goes along.
+func (b *Buffer) detach() []byte {
+	p := b.b[:copy(b.b, b.Bytes())]
+	b.b, b.r, b.w = nil, 0, 0
+	return p
+}
+
+// attach puts what was detached behind what is there.
+func (b *Buffer) attach(p []byte) {
+	storage := p[:cap(p)]
+	if b.Len() == 0 {
+		b.release()
+		b.b, b.w = storage, len(p)
+	} else {
+		copy(b.Reserve(len(p)), p)
+		b.w += len(p)
+		if b.pool != nil {
+			b.pool.put(storage)
+		}
+	}
+	b.checkHigh()
+}
+
 // Reserve returns room for at least n bytes behind what is queued. Commit appends
 // what was filled of it.
 func (b *Buffer) Reserve(n int) []byte {
@@ -114,7 +138,7 @@ func (b *Buffer) Commit(n int) {
 // 0 is none (Envoy watermark_buffer.cc: above is more than the limit, below is
 // half of it or less).
 func (b *Buffer) setWatermarks(limit int, watch bufferWatcher) {
-	b.limit, b.watch = limit, watch
+	b.limit, b.watch = uint32(min(max(limit, 0), math.MaxUint32)), watch
 	b.checkHigh()
 	b.checkLow()
 }
@@ -123,14 +147,14 @@ func (b *Buffer) setWatermarks(limit int, watch bufferWatcher) {
 func (b *Buffer) mute() { b.watch, b.limit = nil, 0 }
 
 func (b *Buffer) checkHigh() {
-	if b.watch != nil && b.limit > 0 && !b.above && b.Len() > b.limit {
+	if b.watch != nil && b.limit > 0 && !b.above && b.Len() > int(b.limit) {
 		b.above = true
 		b.watch.onAboveHighWatermark(b)
 	}
 }
 
 func (b *Buffer) checkLow() {
-	if b.watch != nil && b.above && (b.limit == 0 || b.Len() <= b.limit/2) {
+	if b.watch != nil && b.above && (b.limit == 0 || b.Len() <= int(b.limit/2)) {
 		b.above = false
 		b.watch.onBelowLowWatermark(b)
 	}

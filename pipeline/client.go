@@ -139,7 +139,7 @@ func (c *Connection) onConnectEvent(events poller.Events) {
 		return
 	}
 	c.connecting = false
-	c.chain.onNewConnection()
+	c.onNewConnection()
 	if c.state != Closed {
 		c.transport.OnConnected()
 	}

@@ -42,7 +42,7 @@ func (c *Connection) closeFlushing(how CloseType) {
 	c.state = Closing
 	c.note("closing")
 	c.out.mute()
-	if c.transport != &c.raw && !c.writeEnded {
+	if !c.raw && !c.writeEnded {
 		c.writeEnded = true
 		c.registration.Activate(poller.Out)
 	}
@@ -72,13 +72,13 @@ func (c *Connection) closeSocket(event ConnectionEvent) {
 	c.out.mute()
 	if c.fd >= 0 {
 		c.transport.CloseSocket(event)
-		if c.resetOnClose && c.preread.Len() == 0 {
+		if c.resetOnClose && c.unread() == 0 {
 			c.kernel.SetSockOpt(c.fd, poller.SOLinger, 0)
 		}
 		c.registration.forget()
 		fd := c.fd
 		c.fd, c.info.kernel = -1, nil
-		closeUnread(c.kernel, fd, &c.preread)
+		closeUnread(c.kernel, fd, c.unread())
 	}
 	if c.listener != nil {
 		c.listener.onConnectionClosed(c)
@@ -92,7 +92,7 @@ func (c *Connection) closeSocket(event ConnectionEvent) {
 type connectionStorage Connection
 
 func (d *connectionStorage) DeferredDelete() {
-	d.preread.release()
+	(*Connection)(d).dropPreread()
 	d.in.release()
 	d.out.release()
 }

@@ -58,13 +58,13 @@ type Connection struct {
 	registration Registration
 	info         ConnectionInfo
 	transport    TransportSocket
-	raw          rawSocket // the transport, unless there is another
 	chain        filterChain
 	callbacks    []ConnectionCallbacks
 	callbackRoom [1]ConnectionCallbacks // spares most connections an allocation
 
-	preread      Buffer // what the listener filters have left
 	in, out      Buffer
+	preread      []byte // the listener filters have left all of it behind prereadAt; a chunk from its beginning
+	prereadAt    int32
 	state        ConnectionState
 	closeType    CloseType // why Closing
 	connecting   bool      // TCP is not connected
@@ -76,6 +76,8 @@ type Connection struct {
 	endWritten   bool // the transport socket has ended our direction
 	resetOnClose bool
 	nagle        bool // TCP_NODELAY is not set
+	raw          bool // the transport socket is a rawSocket
+	shutdown     bool // it has ended our direction
 	wrote        bool
 
 	readDisabled   int  // count
@@ -99,14 +101,14 @@ type Connection struct {
 // init sets what server and client connections share.
 func (c *Connection) init(loop *Loop, transport TransportSocketFactory, bufferLimit int) {
 	c.loop, c.kernel = loop, loop.kernel
-	c.preread.pool, c.in.pool, c.out.pool = &loop.chunks, &loop.chunks, &loop.chunks
+	c.in.pool, c.out.pool = &loop.chunks, &loop.chunks
 	c.in.setWatermarks(bufferLimit, (*connectionBuffers)(c))
 	c.out.setWatermarks(bufferLimit, (*connectionBuffers)(c))
-	c.chain.connection = c
-	c.transport = &c.raw
-	if transport != nil {
-		c.transport = transport()
+	if transport == nil {
+		c.raw, c.transport = true, (*rawSocket)(c)
+		return
 	}
+	c.transport = transport()
 	c.transport.SetTransportSocketCallbacks((*transportCallbacks)(c))
 }
 
@@ -126,10 +128,10 @@ func (c *Connection) State() ConnectionState { return c.state }
 // read already. There may be more in the kernel. It is 0 where nobody looked, and where
 // a transport socket makes something else of the bytes.
 func (c *Connection) Preread() int {
-	if c.transport != &c.raw {
+	if !c.raw {
 		return 0
 	}
-	return c.preread.Len()
+	return c.unread()
 }
 
 // Connecting says whether TCP is not connected yet.
@@ -180,7 +182,7 @@ func (c *Connection) Write(data *Buffer, endStream bool) {
 		data.Drain(data.Len())
 		return
 	}
-	if c.chain.onWrite(data, endStream) == StopIteration || c.state != Open {
+	if c.runWriteFilters(data, endStream) == StopIteration || c.state != Open {
 		return
 	}
 	if data.Len() == 0 && !endStream {
@@ -263,7 +265,7 @@ func (c *Connection) onWriteReady() {
 // closeFollows says that the descriptor is closed once the output is written: its
 // FIN is that of the close, which spares a shutdown(2).
 func (c *Connection) closeFollows() bool {
-	if c.transport != &c.raw {
+	if !c.raw {
 		return false
 	}
 	return c.state == Closing && c.closeType == FlushWrite || c.state == Open && c.halfClose && c.readEndGiven
@@ -342,7 +344,7 @@ func (c *Connection) onReadIgnored(broken bool) {
 		}
 	}
 	c.readable = c.readable || c.told
-	if c.state == Open && c.peerEnded && !c.halfClose && !c.readEnded && c.preread.Len()+c.in.Len() == 0 && !c.reread {
+	if c.state == Open && c.peerEnded && !c.halfClose && !c.readEnded && c.unread()+c.in.Len() == 0 && !c.reread {
 		c.closeIfNothingQueued()
 	}
 }
@@ -365,7 +367,7 @@ func (c *Connection) bothEnded() bool {
 // flushed says that a close loses nothing. The raw transport socket ends its
 // direction by the close; others have to write something for that.
 func (c *Connection) flushed() bool {
-	return c.out.Len() == 0 && (c.endWritten || c.transport == &c.raw)
+	return c.out.Len() == 0 && (c.endWritten || c.raw)
 }
 
 // giveToFilters runs the read filters, if they want anything now.
@@ -378,7 +380,7 @@ func (c *Connection) giveToFilters() {
 		return
 	}
 	c.readEndGiven = c.readEndGiven || endStream
-	c.chain.onData(endStream)
+	c.runReadFilters(0, endStream)
 }
 
 // fail keeps the first error.

@@ -61,15 +61,6 @@ func (b *ListenerFilterBuffer) park() {
 	b.data.b, b.data.w = kept, have
 }
 
-// closeUnread closes fd like a close with those bytes in the kernel: with a reset, so
-// that the peer does not believe that somebody has read them (RFC 1122 4.2.2.13).
-func closeUnread(kernel poller.Kernel, fd poller.FD, unread *Buffer) {
-	if unread != nil && unread.Len() > 0 {
-		kernel.SetSockOpt(fd, poller.SOLinger, 0)
-	}
-	kernel.Close(fd)
-}
-
 // begin starts a life with what another listener has read of the socket.
 func (b *ListenerFilterBuffer) begin(pool *chunkPool, preread *Buffer) {
 	b.data.pool = pool

@@ -3,15 +3,10 @@ package pipeline
 // filterChain holds the network filters of a connection (Envoy
 // filter_manager_impl.cc).
 type filterChain struct {
-	connection *Connection
-	read       []readFilter
-	write      []WriteFilter // in order of addition; run from the last
-	readStore  [2]readFilter // spares most connections an allocation
-}
-
-type readFilter struct {
-	filter      ReadFilter
-	initialized bool // OnNewConnection was called
+	read      []ReadFilter
+	write     []WriteFilter // in order of addition; run from the last
+	told      int           // how many of read, from the first, had OnNewConnection called
+	readStore [2]ReadFilter // spares most connections an allocation
 }
 
 // ReadFilterCallbacks is what a read filter may do to its chain.
@@ -28,7 +23,7 @@ func (cb ReadFilterCallbacks) Connection() *Connection { return cb.connection }
 // anything in it.
 func (cb ReadFilterCallbacks) ContinueReading() {
 	c := cb.connection
-	c.chain.run(cb.position+1, c.readEndGiven)
+	c.runReadFilters(cb.position+1, c.readEndGiven)
 }
 
 // AddReadFilter appends f to the read filters. Filters are added before the
@@ -37,53 +32,50 @@ func (c *Connection) AddReadFilter(f ReadFilter) {
 	if c.chain.read == nil {
 		c.chain.read = c.chain.readStore[:0]
 	}
-	c.chain.read = append(c.chain.read, readFilter{filter: f})
+	c.chain.read = append(c.chain.read, f)
 }
 
 // AddWriteFilter puts f before the write filters that are there.
 func (c *Connection) AddWriteFilter(f WriteFilter) { c.chain.write = append(c.chain.write, f) }
 
 // onNewConnection tells the filters in order, until one stops.
-func (m *filterChain) onNewConnection() {
-	for i := range m.read {
-		if m.connection.state != Open || !m.initialize(i) {
+func (c *Connection) onNewConnection() {
+	for i := range c.chain.read {
+		if c.state != Open || !c.tellNewConnection(i) {
 			return
 		}
 	}
 }
 
-// onData gives the read buffer to the filters, from the first.
-func (m *filterChain) onData(endStream bool) { m.run(0, endStream) }
-
-func (m *filterChain) run(from int, endStream bool) {
-	c := m.connection
-	for i := from; i < len(m.read); i++ {
-		if c.state != Open || !m.initialize(i) || c.state != Open {
+// runReadFilters gives the read buffer to the filters, from one of them on.
+func (c *Connection) runReadFilters(from int, endStream bool) {
+	for i := from; i < len(c.chain.read); i++ {
+		if c.state != Open || !c.tellNewConnection(i) || c.state != Open {
 			return
 		}
 		if c.in.Len() == 0 && !endStream {
 			continue
 		}
-		if m.read[i].filter.OnData(&c.in, endStream) == StopIteration {
+		if c.chain.read[i].OnData(&c.in, endStream) == StopIteration {
 			return
 		}
 	}
 }
 
-// initialize calls OnNewConnection if it was not called, and says whether the
+// tellNewConnection calls OnNewConnection if it was not called, and says whether the
 // chain goes on.
-func (m *filterChain) initialize(i int) bool {
-	if m.read[i].initialized {
+func (c *Connection) tellNewConnection(i int) bool {
+	if i < c.chain.told {
 		return true
 	}
-	m.read[i].initialized = true
-	return m.read[i].filter.OnNewConnection(ReadFilterCallbacks{m.connection, i}) == Continue
+	c.chain.told = i + 1
+	return c.chain.read[i].OnNewConnection(ReadFilterCallbacks{c, i}) == Continue
 }
 
-// onWrite passes data through the write filters, the last first.
-func (m *filterChain) onWrite(data *Buffer, endStream bool) FilterStatus {
-	for i := len(m.write) - 1; i >= 0; i-- {
-		if m.write[i].OnWrite(data, endStream) == StopIteration || m.connection.state != Open {
+// runWriteFilters passes data through the write filters, the last first.
+func (c *Connection) runWriteFilters(data *Buffer, endStream bool) FilterStatus {
+	for i := len(c.chain.write) - 1; i >= 0; i-- {
+		if c.chain.write[i].OnWrite(data, endStream) == StopIteration || c.state != Open {
 			return StopIteration
 		}
 	}

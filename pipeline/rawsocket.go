@@ -6,18 +6,14 @@ import (
 	"edgewise.test/poller"
 )
 
-// rawSocket is the transport socket that moves bytes as they are (Envoy
-// raw_buffer_socket.cc).
-type rawSocket struct {
-	connection *Connection
-	shutdown   bool // our direction was ended
-}
+// rawSocket is a connection as the transport socket that moves its bytes as they are
+// (Envoy raw_buffer_socket.cc).
+type rawSocket Connection
 
-func (s *rawSocket) SetTransportSocketCallbacks(cb TransportSocketCallbacks) {
-	s.connection = (*Connection)(cb.(*transportCallbacks))
-}
+// SetTransportSocketCallbacks is for others: a rawSocket knows its connection.
+func (s *rawSocket) SetTransportSocketCallbacks(TransportSocketCallbacks) {}
 
-func (s *rawSocket) OnConnected() { (*transportCallbacks)(s.connection).RaiseEvent(Connected) }
+func (s *rawSocket) OnConnected() { (*transportCallbacks)(s).RaiseEvent(Connected) }
 
 func (s *rawSocket) CloseSocket(ConnectionEvent) {}
 
@@ -26,23 +22,24 @@ func (s *rawSocket) CanFlushClose() bool { return true }
 // DoRead reads at most about one chunk, so that a peer that never stops sending
 // does not keep others from their turn. What was read before is not copied.
 func (s *rawSocket) DoRead(buf *Buffer) (result IoResult) {
-	c := s.connection
-	callbacks := (*transportCallbacks)(c)
-	result.Bytes = c.preread.Len()
-	buf.Move(&c.preread)
-	for c.told {
-		if result.Bytes >= chunkSize || result.Bytes > 0 && callbacks.ShouldDrainReadBuffer() {
-			callbacks.SetTransportSocketIsReadable()
+	if s.preread != nil {
+		result.Bytes = len(s.preread)
+		buf.attach(s.preread)
+		s.preread = nil
+	}
+	for s.told {
+		if result.Bytes >= chunkSize || result.Bytes > 0 && (*transportCallbacks)(s).ShouldDrainReadBuffer() {
+			(*transportCallbacks)(s).SetTransportSocketIsReadable()
 			return result
 		}
-		n, full, err := buf.readInto(c.kernel, c.fd)
-		c.told = full || c.peerEnded
+		n, full, err := buf.readInto(s.kernel, s.fd)
+		s.told = full || s.peerEnded
 		switch {
 		case err == syscall.EAGAIN:
-			c.told = false
+			s.told = false
 		case err == syscall.EINTR:
-			c.told = true
-			callbacks.SetTransportSocketIsReadable()
+			s.told = true
+			(*transportCallbacks)(s).SetTransportSocketIsReadable()
 			return result
 		case err != nil:
 			result.Close, result.Err = true, err
@@ -60,14 +57,13 @@ func (s *rawSocket) DoRead(buf *Buffer) (result IoResult) {
 // end of our direction goes behind the last byte. A callback of the low watermark
 // may close the connection meanwhile.
 func (s *rawSocket) DoWrite(buf *Buffer, endStream bool) (result IoResult) {
-	c := s.connection
-	for buf.Len() > 0 && c.fd >= 0 {
-		n, err := c.kernel.Write(c.fd, buf.Bytes())
+	for buf.Len() > 0 && s.fd >= 0 {
+		n, err := s.kernel.Write(s.fd, buf.Bytes())
 		switch {
 		case err == syscall.EAGAIN:
 			return result
 		case err == syscall.EINTR:
-			(*transportCallbacks)(c).FlushWriteBuffer()
+			(*transportCallbacks)(s).FlushWriteBuffer()
 			return result
 		case err != nil:
 			result.Close, result.Err = true, err
@@ -80,9 +76,9 @@ func (s *rawSocket) DoWrite(buf *Buffer, endStream bool) (result IoResult) {
 			return result
 		}
 	}
-	if endStream && !s.shutdown && c.fd >= 0 {
+	if endStream && !s.shutdown && s.fd >= 0 {
 		s.shutdown = true
-		c.kernel.Shutdown(c.fd, poller.ShutWrite) // a broken connection tells by an event
+		s.kernel.Shutdown(s.fd, poller.ShutWrite) // a broken connection tells by an event
 	}
 	return result
 }

@@ -32,7 +32,7 @@ func (c *Connection) activateRead() {
 	switch {
 	case c.readable && c.readDisabled == 0:
 		c.registration.Activate(poller.In)
-	case c.dispatchBuffer || c.preread.Len() > 0 && c.readDisabled == 0:
+	case c.dispatchBuffer || c.unread() > 0 && c.readDisabled == 0:
 		c.registration.Activate(prereadIn)
 	}
 }

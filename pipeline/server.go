@@ -18,7 +18,7 @@ func (l *Listener) newConnection(fd poller.FD, info *ConnectionInfo, global *Lim
 		l.stats.NoFilterChainMatch++
 		l.note(fd, "no filter chain match")
 		r.forget()
-		closeUnread(l.kernel, fd, preread)
+		closeUnread(l.kernel, fd, preread.Len())
 		l.release()
 		global.Release()
 		return
@@ -32,7 +32,7 @@ func (l *Listener) newConnection(fd poller.FD, info *ConnectionInfo, global *Lim
 	c := &Connection{listener: l, group: leaf.group, global: global, created: l.loop.now, fd: fd, info: *info}
 	c.init(l.loop, chain.TransportSocket, l.config.PerConnectionBufferLimitBytes)
 	c.registration = r
-	c.preread.Move(preread)
+	c.preread = preread.detach()
 	push(&l.connections, c)
 	if timeout := chain.TransportSocketConnectTimeout; timeout > 0 {
 		c.connectTimer = l.loop.NewTimer(c.onTransportConnectTimeout)
@@ -46,11 +46,11 @@ func (l *Listener) newConnection(fd poller.FD, info *ConnectionInfo, global *Lim
 		c.Close(NoFlush)
 		return
 	}
-	c.chain.onNewConnection()
+	c.onNewConnection()
 	if c.state != Closed {
 		c.transport.OnConnected()
 	}
-	if c.state == Open && c.preread.Len() > 0 && !(c.established && c.readDisabled > 0) {
+	if c.state == Open && c.unread() > 0 && !(c.established && c.readDisabled > 0) {
 		c.onReadReady()
 	}
 	if c.state != Closed {

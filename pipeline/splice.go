@@ -71,10 +71,10 @@ func (c *Connection) splice() (result IoResult, ok bool) {
 // spliceTarget is nil when the bytes have to go through the buffers. Reads that fill
 // theirs say that there are many.
 func (c *Connection) spliceTarget() (SplicingFilter, *Connection) {
-	if !c.in.busy || c.preread.Len()+c.in.Len() > 0 || c.state != Open || c.transport != &c.raw || len(c.chain.read) != 1 {
+	if !c.in.busy || c.unread()+c.in.Len() > 0 || c.state != Open || !c.raw || len(c.chain.read) != 1 {
 		return nil, nil
 	}
-	filter, ok := c.chain.read[0].filter.(SplicingFilter)
+	filter, ok := c.chain.read[0].(SplicingFilter)
 	if !ok {
 		return nil, nil
 	}
@@ -82,7 +82,7 @@ func (c *Connection) spliceTarget() (SplicingFilter, *Connection) {
 		return nil, nil
 	}
 	to := filter.SpliceTo()
-	if to == nil || to.state != Open || to.connecting || to.writeEnded || to.writeBlocked || to.transport != &to.raw || len(to.chain.write) > 0 {
+	if to == nil || to.state != Open || to.connecting || to.writeEnded || to.writeBlocked || !to.raw || len(to.chain.write) > 0 {
 		return nil, nil
 	}
 	return filter, to

@@ -19,21 +19,24 @@ func (t *transportCallbacks) Info() *ConnectionInfo { return &t.info }
 // Read takes it from epoll(7) that a short read has emptied the queue. Behind it may be
 // the end of the stream, of which the poller has told then.
 func (t *transportCallbacks) Read(p []byte) (n int, more bool, err error) {
+	c := (*Connection)(t)
 	switch {
-	case t.preread.Len() > 0:
-		n = copy(p, t.preread.Bytes())
-		t.preread.Drain(n)
-	case !t.told:
+	case c.unread() > 0:
+		n = copy(p, c.preread[c.prereadAt:])
+		if c.prereadAt += int32(n); c.unread() == 0 {
+			c.dropPreread()
+		}
+	case !c.told:
 		err = syscall.EAGAIN
 	default:
-		n, err = t.kernel.Read(t.fd, p)
-		t.told = err == syscall.EINTR || err != syscall.EAGAIN && (n == len(p) || t.peerEnded)
+		n, err = c.kernel.Read(c.fd, p)
+		c.told = err == syscall.EINTR || err != syscall.EAGAIN && (n == len(p) || c.peerEnded)
 	}
-	return n, t.preread.Len() > 0 || t.told, err
+	return n, c.unread() > 0 || c.told, err
 }
 
 func (t *transportCallbacks) ShouldDrainReadBuffer() bool {
-	return t.in.limit > 0 && t.in.Len() >= t.in.limit
+	return t.in.limit > 0 && t.in.Len() >= int(t.in.limit)
 }
 
 func (t *transportCallbacks) SetTransportSocketIsReadable() {

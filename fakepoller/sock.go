@@ -119,7 +119,9 @@ func (w *World) newSock() *sock {
 		if seq != nil {
 			*seq = seqs{}
 		}
-		*s = sock{chooser: chooser{seq: seq}, in: in, flight: s.flight[:0], listener: listener{accepts: s.accepts[:0]}}
+		flight, accepts := s.flight[:0], s.accepts[:0]
+		*s = sock{}
+		s.seq, s.in, s.flight, s.accepts = seq, in, flight, accepts
 	} else {
 		s = new(sock)
 	}

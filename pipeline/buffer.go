@@ -22,7 +22,7 @@ type Buffer struct {
 	b     []byte // b[r:w] is queued
 	r, w  int
 	pool  *chunkPool // nil: the garbage collector
-	limit uint32     // high watermark; 0: no watermarks
+	limit int32      // high watermark; 0: no watermarks
 	busy  bool       // a read has filled what there was
 	above bool       // over the high watermark and not yet down at the low one
 	watch bufferWatcher
@@ -138,7 +138,7 @@ func (b *Buffer) Commit(n int) {
 // 0 is none (Envoy watermark_buffer.cc: above is more than the limit, below is
 // half of it or less).
 func (b *Buffer) setWatermarks(limit int, watch bufferWatcher) {
-	b.limit, b.watch = uint32(min(max(limit, 0), math.MaxUint32)), watch
+	b.limit, b.watch = int32(min(max(limit, 0), math.MaxInt32)), watch
 	b.checkHigh()
 	b.checkLow()
 }

@@ -82,7 +82,7 @@ func (l *Listener) onAccept(fd poller.FD, remote netip.AddrPort) {
 		l.kernel.Close(fd)
 		return
 	}
-	l.admit(s)
+	l.admit(&s)
 }
 
 // acceptedSocket is on its way to the listener filters, maybe those of another
@@ -95,16 +95,20 @@ type acceptedSocket struct {
 	preread *Buffer // what the filters of another listener have left; nil: nothing
 }
 
+// unread is how much was read of it that no connection has got.
+func (s *acceptedSocket) unread() int {
+	if s.preread == nil {
+		return 0
+	}
+	return s.preread.Len()
+}
+
 // admit takes a socket that this listener has accepted, or was handed by another one.
-func (l *Listener) admit(s acceptedSocket) {
+func (l *Listener) admit(s *acceptedSocket) {
 	if !l.limit.Allocate() {
 		l.stats.CxOverflow++
 		s.global.Release()
-		unread := 0
-		if s.preread != nil {
-			unread = s.preread.Len()
-		}
-		closeUnread(l.kernel, s.fd, unread)
+		closeUnread(l.kernel, s.fd, s.unread())
 		return
 	}
 	if l.balancer.place(l, s) {
@@ -114,7 +118,7 @@ func (l *Listener) admit(s acceptedSocket) {
 
 // inspect starts the listener filters. The units of the socket are the listener's
 // to give back from here on.
-func (l *Listener) inspect(s acceptedSocket) {
+func (l *Listener) inspect(s *acceptedSocket) {
 	l.note(s.fd, "accepted")
 	l.takeSocket().start(s)
 }

@@ -76,7 +76,7 @@ func (l *Listener) takeSocket() *activeSocket {
 }
 
 // start begins a life with fd. The timeout counts from the first wait, as Envoy's.
-func (s *activeSocket) start(accepted acceptedSocket) {
+func (s *activeSocket) start(accepted *acceptedSocket) {
 	l, fd := s.listener, accepted.fd
 	l.stats.PreCxTotal++
 	l.stats.PreCxActive++
@@ -340,7 +340,7 @@ func (s *activeSocket) handTo(target *Listener) {
 	s.socket.fd, s.registration, s.global = -1, Registration{}, nil
 	s.socket.info = ConnectionInfo{}
 	target.stats.CxHandedIn++
-	target.admit(accepted)
+	target.admit(&accepted)
 }
 
 // close closes the descriptor if we still have it.

@@ -36,7 +36,7 @@ func (b *balancer) add(i int, w *managedWorker) {
 func (b *balancer) remove(i int) { b.add(i, nil) }
 
 // place says that l keeps the socket, or posts it to another worker.
-func (b *balancer) place(l *Listener, s acceptedSocket) (keep bool) {
+func (b *balancer) place(l *Listener, s *acceptedSocket) (keep bool) {
 	if b == nil {
 		return true
 	}
@@ -51,7 +51,7 @@ func (b *balancer) place(l *Listener, s acceptedSocket) (keep bool) {
 	l.note(s.fd, "rebalanced")
 	b.inFlight++
 	w := b.targets[target].worker
-	first := b.post(w, l, target, s)
+	first := b.post(w, l, target, *s)
 	b.mu.Unlock()
 	if first {
 		w.loop.kernel.Wake()
@@ -61,7 +61,7 @@ func (b *balancer) place(l *Listener, s acceptedSocket) (keep bool) {
 
 // post is on its own because its function makes the socket escape.
 func (b *balancer) post(w *managedWorker, l *Listener, target int, s acceptedSocket) (first bool) {
-	return w.loop.enqueue(func() { b.arrive(w, l, target, s) })
+	return w.loop.enqueue(func() { b.arrive(w, l, target, &s) })
 }
 
 // pick returns the target with the fewest connections, the first of several; own
@@ -82,7 +82,7 @@ func (b *balancer) pick(own int) int {
 // arrive runs on the target's loop. sender is only read: it lives elsewhere. The
 // listener may have been removed meanwhile; then nobody wants the socket, and its
 // units go back (Envoy keeps the balancer's, see PR 8422).
-func (b *balancer) arrive(w *managedWorker, sender *Listener, target int, s acceptedSocket) {
+func (b *balancer) arrive(w *managedWorker, sender *Listener, target int, s *acceptedSocket) {
 	l := w.find(sender.tag)
 	b.mu.Lock()
 	b.inFlight--
@@ -94,7 +94,7 @@ func (b *balancer) arrive(w *managedWorker, sender *Listener, target int, s acce
 	if l == nil {
 		sender.limit.Release()
 		s.global.Release()
-		w.loop.kernel.Close(s.fd)
+		closeUnread(w.loop.kernel, s.fd, s.unread())
 		return
 	}
 	l.stats.CxTakenOver++

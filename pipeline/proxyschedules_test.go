@@ -68,7 +68,8 @@ func TestProxyDeliversWhateverDirectionEndsFirst(t *testing.T) {
 			})
 			w.Run()
 			counters := pipeline.MergeSnapshots(listener.Snapshot(), proxy.Snapshot(), cluster.Snapshot())
-			whole := end == nil && w.Injected(faults.Reset)+w.Injected(faults.Connect) == 0 && counters.Get("tcp.p.idle_timeout") == 0
+			whole := end == nil && w.Injected(faults.Reset)+w.Injected(faults.Connect) == 0 &&
+				counters.Get("tcp.p.idle_timeout")+counters.Get("cluster.up.upstream_cx_connect_timeout") == 0
 			w.Delivered("request", request, got, whole)
 			w.Counted(counters)
 		},

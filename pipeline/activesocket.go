@@ -364,7 +364,7 @@ func (s *activeSocket) leave() {
 }
 
 func (s *activeSocket) release() {
-	s.buffer.data.release()
+	s.buffer.end()
 	s.socket.info = ConnectionInfo{}
 	s.global = nil
 	if l := s.listener; len(l.pool) < maxPooledSockets {

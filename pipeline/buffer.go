@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 
@@ -90,8 +91,14 @@ func (b *Buffer) Move(src *Buffer) {
 	src.checkLow()
 }
 
-// detach takes everything out, at the beginning of its storage, which goes along.
+// detach takes everything out, at the beginning of its storage, which goes along if it
+// is small or well filled: it may have to wait for a reader.
 func (b *Buffer) detach() []byte {
+	if len(b.b) > smallChunk && 2*b.Len() <= len(b.b) {
+		p := bytes.Clone(b.Bytes())
+		b.release()
+		return p
+	}
 	p := b.b[:copy(b.b, b.Bytes())]
 	b.b, b.r, b.w = nil, 0, 0
 	return p

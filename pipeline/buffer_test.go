@@ -90,3 +90,32 @@ func (l *watermarkLog) String() string { return strings.Join(l.words, " ") }
 func (l *watermarkLog) onAboveHighWatermark(*Buffer) { l.add("above") }
 
 func (l *watermarkLog) onBelowLowWatermark(*Buffer) { l.add("below") }
+
+// What waits for a reader holds no chunk that it does not fill.
+func TestDetachedBytesHoldLittle(t *testing.T) {
+	for _, n := range []int{0, 1, smallChunk, smallChunk + 1, chunkSize/2 + 1, chunkSize} {
+		b := Buffer{pool: new(chunkPool)}
+		var want []byte
+		for i := range n {
+			want = append(want, byte(i))
+		}
+		b.Write([]byte("drained"))
+		b.Write(want)
+		b.Drain(len("drained"))
+		p := b.detach()
+		if most := max(smallChunk, 2*n); cap(p) > most {
+			t.Errorf("%d bytes: got storage of %d, want at most %d", n, cap(p), most)
+		}
+		if b.Len() != 0 || b.b != nil {
+			t.Errorf("%d bytes: the buffer keeps %d, and storage of %d", n, b.Len(), len(b.b))
+		}
+		for _, before := range []string{"", "before"} {
+			b := Buffer{pool: new(chunkPool)}
+			b.WriteString(before)
+			b.attach(append(make([]byte, 0, cap(p)), p...))
+			if got := string(b.Bytes()); got != before+string(want) {
+				t.Errorf("attach %d bytes behind %q: got %d others", n, before, len(got))
+			}
+		}
+	}
+}

@@ -17,7 +17,8 @@ import (
 // the descriptor away gives these bytes, too.
 type ListenerFilterBuffer struct {
 	data   Buffer // what was read and is not drained
-	parked []byte // storage for data while the socket waits; nil while it is in use
+	own    bool   // its storage is not a chunk of the loop
+	parked []byte // such storage, for later; nil while it is in use
 	short  bool   // the last read had room left: it took all that there was
 }
 
@@ -32,11 +33,14 @@ func (b *ListenerFilterBuffer) Drain(n int) { b.data.Drain(n) }
 // with the room for a hello, and takes more when that was full.
 func (b *ListenerFilterBuffer) read(kernel poller.Kernel, fd poller.FD, want int) (n int, err error) {
 	have := b.data.Len()
-	if kept := b.data.b; have > 0 && len(kept) < smallChunk {
-		b.data.makeRoom(smallChunk - have)
-		b.parked = kept
-	}
 	want = min(want, max(smallChunk, 2*have))
+	if b.own {
+		kept := b.data
+		b.data = Buffer{pool: kept.pool}
+		copy(b.data.Reserve(want), kept.Bytes())
+		b.data.w = have
+		b.parked, b.own = kept.b, false
+	}
 	n, err = kernel.Read(fd, b.data.Reserve(want - have)[:want-have])
 	n = max(n, 0)
 	b.data.Commit(n)
@@ -44,28 +48,35 @@ func (b *ListenerFilterBuffer) read(kernel poller.Kernel, fd poller.FD, want int
 	return n, err
 }
 
-// park gives a chunk of the loop back while the socket waits: with many slow clients
-// the bytes are few and the chunks would be many.
+// park gives a chunk of the loop back while the socket waits, unless it is well filled:
+// with many slow clients the bytes are few and the chunks would be many.
 func (b *ListenerFilterBuffer) park() {
 	have := b.data.Len()
-	if have == 0 || have > smallChunk/2 || len(b.data.b) < smallChunk {
+	if have == 0 || b.own || 2*have > len(b.data.b) {
 		return
 	}
 	if len(b.parked) < have {
 		b.parked = make([]byte, 1<<bits.Len(uint(have-1)))
 	}
-	kept := b.parked
-	b.parked = nil
-	copy(kept, b.data.Bytes())
+	copy(b.parked, b.data.Bytes())
 	b.data.release()
-	b.data.b, b.data.w = kept, have
+	b.data.b, b.data.w = b.parked, have
+	b.parked, b.own = nil, true
 }
 
 // begin starts a life with what another listener has read of the socket.
 func (b *ListenerFilterBuffer) begin(pool *chunkPool, preread *Buffer) {
 	b.data.pool = pool
-	b.short = false
 	if preread != nil {
 		b.data.Move(preread)
+	}
+}
+
+// end gives the storage back, what is no longer here having gone to a connection.
+func (b *ListenerFilterBuffer) end() {
+	b.data.release()
+	b.own, b.short = false, false
+	if len(b.parked) > smallChunk {
+		b.parked = nil
 	}
 }

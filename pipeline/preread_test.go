@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"net/netip"
+	"syscall"
 	"testing"
 
 	"edgewise.test/pipeline"
@@ -150,6 +151,99 @@ func TestCloseOfUnreadBytesIsAReset(t *testing.T) {
 			})
 		})
 	}
+}
+
+// pieces is a transport socket that reads a few bytes at a time, until there is no more.
+type pieces struct {
+	silentSocket
+	e *env
+}
+
+func (s *pieces) DoRead(buf *pipeline.Buffer) (result pipeline.IoResult) {
+	for more := true; more; {
+		var p [2]byte
+		var n int
+		var err error
+		n, more, err = s.cb.Read(p[:])
+		if err != nil && err != syscall.EAGAIN {
+			s.e.Errorf("read: %v", err)
+		}
+		buf.Write(p[:max(n, 0)])
+		result.Bytes += max(n, 0)
+	}
+	return result
+}
+
+// Transport sockets read what the listener filters have left, in pieces of any size, and
+// then from the kernel: as soon as that has told of something, and not before.
+func TestTransportSocketsReadWhatWasPreread(t *testing.T) {
+	onKernels(t, func(e *env) {
+		pr := &probe{e: e}
+		f := looking(e)
+		f.onData = func(string) pipeline.FilterStatus {
+			e.kernel.calls = map[string]int{} // of the connection
+			return pipeline.Continue
+		}
+		l := e.listen(pipeline.ListenerConfig{
+			ListenerFilters: []pipeline.ListenerFilterFactory{f.factory},
+			FilterChains: []pipeline.FilterChain{{
+				Filters:         []pipeline.FilterFactory{func(c *pipeline.Connection) { c.AddReadFilter(pr) }},
+				TransportSocket: func() pipeline.TransportSocket { return &pieces{e: e} },
+			}},
+		})
+		p := e.dial(l.Address())
+		p.write("first")
+		e.until("connected", func() bool { return l.Stats().CxTotal == 1 })
+		e.turns()
+		if got := e.kernel.calls["read"]; got != 0 {
+			e.Errorf("got %d reads of the kernel, want none", got)
+		}
+		p.write("odd")
+		e.turns()
+		if got := e.kernel.calls["read"]; got != 2 {
+			e.Errorf("got %d reads of the kernel for 3 bytes, want 2", got)
+		}
+		e.told("f.accept; f.data first; new; data first; data odd")
+		p.reset()
+		e.turns()
+	})
+}
+
+// What a socket has waited with goes along to its connection. The next one that the
+// same filters look at waits with storage of its own.
+func TestBytesThatWaitedStayThoseOfTheirConnection(t *testing.T) {
+	onKernels(t, func(e *env) {
+		f := looking(e)
+		f.onData = nil
+		var conns []*probe
+		l := e.listen(pipeline.ListenerConfig{
+			ListenerFilters: []pipeline.ListenerFilterFactory{f.factory},
+			FilterChains: []pipeline.FilterChain{{Filters: []pipeline.FilterFactory{func(c *pipeline.Connection) {
+				pr := &probe{e: e, c: c}
+				conns = append(conns, pr)
+				c.AddReadFilter(pr)
+				c.ReadDisable(true)
+			}}}},
+		})
+		var peers []*peer
+		for _, text := range []string{"aaaa", "bbbb"} {
+			p := e.dial(l.Address())
+			peers = append(peers, p)
+			p.write(text)
+			e.until("waits", func() bool { return l.Stats().PreCxActive == 1 })
+			e.turns()
+			f.cb.ContinueFilterChain(true)
+		}
+		for _, pr := range conns {
+			pr.c.ReadDisable(false)
+			e.turns()
+		}
+		e.told("f.accept; f.data aaaa; new; f.accept; f.data bbbb; new; data aaaa; data bbbb")
+		for _, p := range peers {
+			p.close()
+		}
+		e.turns()
+	})
 }
 
 // A listener that is handed a socket is handed what was read of it; one that has no

@@ -38,7 +38,6 @@ func (s *rawSocket) DoRead(buf *Buffer) (result IoResult) {
 		case err == syscall.EAGAIN:
 			s.told = false
 		case err == syscall.EINTR:
-			s.told = true
 			(*transportCallbacks)(s).SetTransportSocketIsReadable()
 			return result
 		case err != nil:

@@ -71,7 +71,7 @@ func (c *Connection) splice() (result IoResult, ok bool) {
 // spliceTarget is nil when the bytes have to go through the buffers. Reads that fill
 // theirs say that there are many.
 func (c *Connection) spliceTarget() (SplicingFilter, *Connection) {
-	if !c.in.busy || c.unread()+c.in.Len() > 0 || c.state != Open || !c.raw || len(c.chain.read) != 1 {
+	if !c.in.busy || c.in.Len() > 0 || c.state != Open || !c.raw || len(c.chain.read) != 1 {
 		return nil, nil
 	}
 	filter, ok := c.chain.read[0].(SplicingFilter)

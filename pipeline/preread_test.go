@@ -154,10 +154,7 @@ func TestCloseOfUnreadBytesIsAReset(t *testing.T) {
 }
 
 // pieces is a transport socket that reads a few bytes at a time, until there is no more.
-type pieces struct {
-	silentSocket
-	e *env
-}
+type pieces struct{ silentSocket }
 
 func (s *pieces) DoRead(buf *pipeline.Buffer) (result pipeline.IoResult) {
 	for more := true; more; {
@@ -165,8 +162,9 @@ func (s *pieces) DoRead(buf *pipeline.Buffer) (result pipeline.IoResult) {
 		var n int
 		var err error
 		n, more, err = s.cb.Read(p[:])
+		result.EndStreamRead = n == 0 && err == nil
 		if err != nil && err != syscall.EAGAIN {
-			s.e.Errorf("read: %v", err)
+			result.Close, result.Err = true, err
 		}
 		buf.Write(p[:max(n, 0)])
 		result.Bytes += max(n, 0)
@@ -188,7 +186,7 @@ func TestTransportSocketsReadWhatWasPreread(t *testing.T) {
 			ListenerFilters: []pipeline.ListenerFilterFactory{f.factory},
 			FilterChains: []pipeline.FilterChain{{
 				Filters:         []pipeline.FilterFactory{func(c *pipeline.Connection) { c.AddReadFilter(pr) }},
-				TransportSocket: func() pipeline.TransportSocket { return &pieces{e: e} },
+				TransportSocket: func() pipeline.TransportSocket { return new(pieces) },
 			}},
 		})
 		p := e.dial(l.Address())
@@ -204,8 +202,10 @@ func TestTransportSocketsReadWhatWasPreread(t *testing.T) {
 			e.Errorf("got %d reads of the kernel for 3 bytes, want 2", got)
 		}
 		e.told("f.accept; f.data first; new; data first; data odd")
-		p.reset()
-		e.turns()
+		p.write("last")
+		p.fin()
+		e.until("closed", func() bool { return l.Stats().CxActive == 0 })
+		e.told("data last")
 	})
 }
 

@@ -38,7 +38,8 @@ type TransportSocketCallbacks interface {
 	FD() poller.FD
 	// Read gives what the listener filters have left over, and then what the
 	// kernel has, like [poller.Sockets]. more says that there may be more of which
-	// no event will tell; without it the next Read would find nothing.
+	// no event will tell; without it the next Read would find nothing. It is false
+	// at the end of the stream and with an error.
 	Read(p []byte) (n int, more bool, err error)
 	// Info is what is known about the connection.
 	Info() *ConnectionInfo

@@ -32,7 +32,7 @@ func (t *transportCallbacks) Read(p []byte) (n int, more bool, err error) {
 		n, err = c.kernel.Read(c.fd, p)
 		c.told = err == syscall.EINTR || err != syscall.EAGAIN && (n == len(p) || c.peerEnded)
 	}
-	return n, c.unread() > 0 || c.told, err
+	return n, n > 0 && (c.unread() > 0 || c.told), err
 }
 
 func (t *transportCallbacks) ShouldDrainReadBuffer() bool {

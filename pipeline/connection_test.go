@@ -112,6 +112,14 @@ func TestConnection(t *testing.T) {
 		},
 		told: "new; Connected; data x END; LocalClose",
 	}, {
+		name: "an interrupted read is tried again",
+		run: func(e *env, pr *probe, p *peer) {
+			e.kernel.read = []error{syscall.EINTR, syscall.EINTR}
+			p.write("x")
+			e.turns()
+		},
+		told: "new; Connected; data x",
+	}, {
 		name: "data before a reset is delivered",
 		run:  func(e *env, pr *probe, p *peer) { p.write("x"); p.reset(); e.turns() },
 		told: "new; Connected; data x; RemoteClose",

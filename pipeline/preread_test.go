@@ -177,6 +177,12 @@ func (s *pieces) DoRead(buf *pipeline.Buffer) (result pipeline.IoResult) {
 func TestTransportSocketsReadWhatWasPreread(t *testing.T) {
 	onKernels(t, func(e *env) {
 		pr := &probe{e: e}
+		pr.onData = func(*pipeline.Buffer, bool) pipeline.FilterStatus { // wants it again
+			pr.onData = nil
+			pr.c.ReadDisable(true)
+			pr.c.ReadDisable(false)
+			return pipeline.StopIteration
+		}
 		f := looking(e)
 		f.onData = func(string) pipeline.FilterStatus {
 			e.kernel.calls = map[string]int{} // of the connection
@@ -185,7 +191,7 @@ func TestTransportSocketsReadWhatWasPreread(t *testing.T) {
 		l := e.listen(pipeline.ListenerConfig{
 			ListenerFilters: []pipeline.ListenerFilterFactory{f.factory},
 			FilterChains: []pipeline.FilterChain{{
-				Filters:         []pipeline.FilterFactory{func(c *pipeline.Connection) { c.AddReadFilter(pr) }},
+				Filters:         []pipeline.FilterFactory{func(c *pipeline.Connection) { pr.c = c; c.AddReadFilter(pr) }},
 				TransportSocket: func() pipeline.TransportSocket { return new(pieces) },
 			}},
 		})
@@ -201,7 +207,7 @@ func TestTransportSocketsReadWhatWasPreread(t *testing.T) {
 		if got := e.kernel.calls["read"]; got != 2 {
 			e.Errorf("got %d reads of the kernel for 3 bytes, want 2", got)
 		}
-		e.told("f.accept; f.data first; new; data first; data odd")
+		e.told("f.accept; f.data first; new; data first; data first; data odd")
 		p.write("last")
 		p.fin()
 		e.until("closed", func() bool { return l.Stats().CxActive == 0 })

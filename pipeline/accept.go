@@ -90,17 +90,9 @@ func (l *Listener) onAccept(fd poller.FD, remote netip.AddrPort) {
 type acceptedSocket struct {
 	fd      poller.FD
 	info    ConnectionInfo
-	global  *Limit  // that has a unit for it
-	handOff bool    // a restored local address may choose another listener
-	preread *Buffer // what the filters of another listener have left; nil: nothing
-}
-
-// unread is how much was read of it that no connection has got.
-func (s *acceptedSocket) unread() int {
-	if s.preread == nil {
-		return 0
-	}
-	return s.preread.Len()
+	global  *Limit // that has a unit for it
+	handOff bool   // a restored local address may choose another listener
+	preread []byte // what the filters of another listener have left
 }
 
 // admit takes a socket that this listener has accepted, or was handed by another one.
@@ -108,7 +100,7 @@ func (l *Listener) admit(s *acceptedSocket) {
 	if !l.limit.Allocate() {
 		l.stats.CxOverflow++
 		s.global.Release()
-		closeUnread(l.kernel, s.fd, s.unread())
+		closeDescriptor(l.kernel, s.fd, len(s.preread) > 0)
 		return
 	}
 	if l.balancer.place(l, s) {

@@ -66,6 +66,7 @@ func (l *Listener) takeSocket() *activeSocket {
 		return s
 	}
 	s := &activeSocket{listener: l, ended: true}
+	s.buffer.data.pool = &l.loop.chunks
 	s.socket.active = s
 	s.timer = l.loop.NewTimer(s.onTimeout)
 	for i, factory := range l.config.ListenerFilters {
@@ -84,7 +85,7 @@ func (s *activeSocket) start(accepted *acceptedSocket) {
 	s.socket.info = accepted.info
 	s.socket.info.kernel, s.socket.info.fd = l.kernel, fd
 	s.global, s.handOff = accepted.global, accepted.handOff
-	s.buffer.begin(&l.loop.chunks, accepted.preread)
+	s.buffer.data.attach(accepted.preread)
 	s.position = -1
 	s.looked, s.peerEnded, s.continued, s.ended = false, false, false, false
 	push(&l.sockets, s)
@@ -176,7 +177,12 @@ func (s *activeSocket) feed() FilterStatus {
 // none, and ends the socket when there will be none.
 func (s *activeSocket) look(want int) bool {
 	if s.looked {
-		return s.noMore()
+		// Only now, when a filter has seen all of it and still wants more, does the end
+		// of the stream count: Envoy drops the socket with the FIN (envoy #36197).
+		if s.peerEnded {
+			s.finish(endRemoteClose)
+		}
+		return false
 	}
 	n, err := s.buffer.read(s.listener.kernel, s.socket.fd, want)
 	switch {
@@ -195,15 +201,6 @@ func (s *activeSocket) look(want int) bool {
 	}
 	s.looked = s.buffer.short
 	return true
-}
-
-// noMore ends a socket whose peer has ended the stream, but only now that a filter
-// has seen all of it and still wants more: Envoy drops it with the FIN (envoy #36197).
-func (s *activeSocket) noMore() bool {
-	if s.peerEnded {
-		s.finish(endRemoteClose)
-	}
-	return false
 }
 
 // wait puts the socket into the poller. If there is something to be told already,
@@ -292,7 +289,7 @@ func (s *activeSocket) finish(end socketEnd) {
 		l.stats.PreCxConnected++
 		fd, r := s.socket.fd, s.registration
 		s.socket.fd, s.registration = -1, Registration{}
-		l.newConnection(fd, &s.socket.info, s.global, r, &s.buffer.data)
+		l.newConnection(fd, &s.socket.info, s.global, r, s.buffer.data.detach())
 	case endHandedOff:
 		l.stats.PreCxHandedOff++
 		s.handTo(target)
@@ -335,8 +332,7 @@ func (s *activeSocket) originalListener() *Listener {
 // unit. It is handed on once only.
 func (s *activeSocket) handTo(target *Listener) {
 	s.registration.Unregister()
-	accepted := acceptedSocket{fd: s.socket.fd, info: s.socket.info, global: s.global, preread: new(Buffer)}
-	accepted.preread.Move(&s.buffer.data)
+	accepted := acceptedSocket{fd: s.socket.fd, info: s.socket.info, global: s.global, preread: s.buffer.data.detach()}
 	s.socket.fd, s.registration, s.global = -1, Registration{}, nil
 	s.socket.info = ConnectionInfo{}
 	target.stats.CxHandedIn++
@@ -352,7 +348,7 @@ func (s *activeSocket) close() {
 	s.registration = Registration{}
 	fd := s.socket.fd
 	s.socket.fd, s.socket.info.kernel = -1, nil
-	closeUnread(s.listener.kernel, fd, s.buffer.data.Len())
+	closeDescriptor(s.listener.kernel, fd, s.buffer.data.Len() > 0)
 }
 
 // leave is the end of every method that was called from outside.

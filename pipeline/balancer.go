@@ -94,7 +94,7 @@ func (b *balancer) arrive(w *managedWorker, sender *Listener, target int, s *acc
 	if l == nil {
 		sender.limit.Release()
 		s.global.Release()
-		closeUnread(w.loop.kernel, s.fd, s.unread())
+		closeDescriptor(w.loop.kernel, s.fd, len(s.preread) > 0)
 		return
 	}
 	l.stats.CxTakenOver++

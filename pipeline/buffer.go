@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-
-	"edgewise.test/poller"
 )
 
 // chunkSize is what one read takes at most, and the storage of a buffer that is
@@ -104,19 +102,14 @@ func (b *Buffer) detach() []byte {
 	return p
 }
 
-// attach puts what was detached behind what is there.
+// attach puts what was detached behind what is there, without a copy if that is nothing.
 func (b *Buffer) attach(p []byte) {
-	storage := p[:cap(p)]
-	if b.Len() == 0 {
-		b.release()
-		b.b, b.w = storage, len(p)
-	} else {
-		copy(b.Reserve(len(p)), p)
-		b.w += len(p)
-		if b.pool != nil {
-			b.pool.put(storage)
-		}
+	if b.Len() > 0 {
+		b.Write(p)
+		return
 	}
+	b.release()
+	b.b, b.w = p[:cap(p)], len(p)
 	b.checkHigh()
 }
 
@@ -197,19 +190,19 @@ func (b *Buffer) release() {
 	b.b, b.r, b.w = nil, 0, 0
 }
 
-// readInto reads once from fd to the end of b: at most a chunk, at least a
+// readInto reads once from c to the end of b: at most a chunk, at least a
 // quarter of one, which is a small one until a read has filled it. full says that there may be more.
-func (b *Buffer) readInto(k poller.Kernel, fd poller.FD) (n int, full bool, err error) {
+func (b *Buffer) readInto(c *Connection) (n int, err error) {
 	atLeast := smallChunk / 4
 	if b.busy {
 		atLeast = chunkSize / 4
 	}
 	room := b.Reserve(atLeast)
 	room = room[:min(len(room), chunkSize)]
-	n, err = k.Read(fd, room)
+	n, err = c.readKernel(room)
 	b.busy = n == len(room) || b.busy && n >= smallChunk
-	b.Commit(max(n, 0))
-	return n, n == len(room), err
+	b.Commit(n)
+	return n, err
 }
 
 // maxPooledChunks bounds what an idle loop keeps: 8 MiB.

@@ -72,13 +72,10 @@ func (c *Connection) closeSocket(event ConnectionEvent) {
 	c.out.mute()
 	if c.fd >= 0 {
 		c.transport.CloseSocket(event)
-		if c.resetOnClose && c.unread() == 0 {
-			c.kernel.SetSockOpt(c.fd, poller.SOLinger, 0)
-		}
 		c.registration.forget()
 		fd := c.fd
 		c.fd, c.info.kernel = -1, nil
-		closeUnread(c.kernel, fd, c.unread())
+		closeDescriptor(c.kernel, fd, c.resetOnClose || c.unread() > 0)
 	}
 	if c.listener != nil {
 		c.listener.onConnectionClosed(c)

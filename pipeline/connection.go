@@ -63,8 +63,8 @@ type Connection struct {
 	callbackRoom [1]ConnectionCallbacks // spares most connections an allocation
 
 	in, out      Buffer
-	preread      []byte // the listener filters have left all of it behind prereadAt; a chunk from its beginning
-	prereadAt    int32
+	preread      []byte // what the listener filters have left; it owns its storage, all of cap
+	prereadAt    int32  // how much of it was read
 	state        ConnectionState
 	closeType    CloseType // why Closing
 	connecting   bool      // TCP is not connected
@@ -83,7 +83,6 @@ type Connection struct {
 	readDisabled   int  // count
 	inAbove        bool // one of the count is the read buffer's high watermark
 	told           bool // an event has told of something to read, and no read has found the end of it
-	readable       bool // there may be something to read of which no event will tell
 	reread         bool // the transport socket asked for a read: it may hold bytes itself
 	dispatchBuffer bool // give what is in the read buffer to the filters
 	peerEnded      bool // the poller told of a FIN or an error
@@ -201,9 +200,9 @@ type connectionEvents Connection
 // connectionMask is for the whole life: one epoll_ctl(2) call.
 const connectionMask = poller.In | poller.Out | poller.RdHup | poller.EdgeTriggered
 
-// prereadIn is activated, never polled for: there is something to read, but not in the
-// kernel, so that to ask that would be a call for nothing.
-const prereadIn poller.Events = 1 << 16
+// bufferedIn is activated, never polled for: there is something for the read filters in
+// a buffer of ours. To ask the kernel would be a call for nothing.
+const bufferedIn poller.Events = 1 << 16
 
 // OnFileEvent writes before it reads. When the connection is broken it reads what
 // is left before the error: a write would only find the error, and lose the bytes.
@@ -225,12 +224,11 @@ func (e *connectionEvents) OnFileEvent(events poller.Events) {
 	}
 	told := broken || events&(poller.In|poller.RdHup) != 0
 	c.told = c.told || told
-	if c.state != Closed && (told || events&prereadIn != 0) {
-		// A handshake goes on while reading is disabled: it brings no data.
-		if c.state == Closing || c.established && c.readDisabled > 0 || c.readEnded {
-			c.onReadIgnored(broken)
-		} else {
+	if c.state != Closed && (told || events&bufferedIn != 0) {
+		if c.mayRead() {
 			c.onReadReady()
+		} else {
+			c.onReadIgnored(broken)
 		}
 	}
 	if c.state != Closed && broken && events&poller.Out != 0 {
@@ -296,10 +294,16 @@ func (c *Connection) onFlushed(written int) {
 	}
 }
 
+// mayRead says whether to read what is there. A handshake goes on while reading is
+// disabled: it brings no data.
+func (c *Connection) mayRead() bool {
+	return c.state == Open && !c.readEnded && (c.readDisabled == 0 || !c.established)
+}
+
 // onReadReady reads what the listener filters have left, and what the kernel has told of.
 func (c *Connection) onReadReady() {
 	dispatch := c.dispatchBuffer
-	c.dispatchBuffer, c.readable, c.reread = false, false, false
+	c.dispatchBuffer, c.reread = false, false
 	result, spliced := c.splice()
 	if !spliced {
 		result = c.transport.DoRead(&c.in)
@@ -343,7 +347,6 @@ func (c *Connection) onReadIgnored(broken bool) {
 			return
 		}
 	}
-	c.readable = c.readable || c.told
 	if c.state == Open && c.peerEnded && !c.halfClose && !c.readEnded && c.unread()+c.in.Len() == 0 && !c.reread {
 		c.closeIfNothingQueued()
 	}

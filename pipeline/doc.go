@@ -57,7 +57,7 @@
 //   - Listener filters get bytes that are there at once, and the next filter gets
 //     what was read for the last. Envoy waits an iteration for each filter.
 //   - They look at bytes that were read and kept, which the connection reads first;
-//     a close without that is still a reset. Envoy peeks, but for Windows.
+//     a close without that is still a reset. Envoy peeks, except on Windows.
 //   - Bytes with a FIN behind them are offered before the FIN counts; Envoy drops
 //     the socket. A FIN counts when a filter wants more and nothing more comes.
 //   - A reset ends an inspected socket whatever is queued before it, always as

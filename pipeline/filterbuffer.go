@@ -64,15 +64,7 @@ func (b *ListenerFilterBuffer) park() {
 	b.parked, b.own = nil, true
 }
 
-// begin starts a life with what another listener has read of the socket.
-func (b *ListenerFilterBuffer) begin(pool *chunkPool, preread *Buffer) {
-	b.data.pool = pool
-	if preread != nil {
-		b.data.Move(preread)
-	}
-}
-
-// end gives the storage back, what is no longer here having gone to a connection.
+// end gives the storage back, unless a connection has it by now.
 func (b *ListenerFilterBuffer) end() {
 	b.data.release()
 	b.own, b.short = false, false

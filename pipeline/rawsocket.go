@@ -32,11 +32,10 @@ func (s *rawSocket) DoRead(buf *Buffer) (result IoResult) {
 			(*transportCallbacks)(s).SetTransportSocketIsReadable()
 			return result
 		}
-		n, full, err := buf.readInto(s.kernel, s.fd)
-		s.told = full || s.peerEnded
+		n, err := buf.readInto((*Connection)(s))
+		result.Bytes += n
 		switch {
-		case err == syscall.EAGAIN:
-			s.told = false
+		case err == syscall.EAGAIN: // told of nothing any more
 		case err == syscall.EINTR:
 			(*transportCallbacks)(s).SetTransportSocketIsReadable()
 			return result
@@ -47,7 +46,6 @@ func (s *rawSocket) DoRead(buf *Buffer) (result IoResult) {
 			result.EndStreamRead = true
 			return result
 		}
-		result.Bytes += max(n, 0)
 	}
 	return result
 }

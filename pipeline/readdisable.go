@@ -30,10 +30,10 @@ func (c *Connection) ReadDisable(disable bool) {
 // activateRead makes what waits for the read filters reach them.
 func (c *Connection) activateRead() {
 	switch {
-	case c.readable && c.readDisabled == 0:
+	case (c.told || c.reread) && c.readDisabled == 0:
 		c.registration.Activate(poller.In)
 	case c.dispatchBuffer || c.unread() > 0 && c.readDisabled == 0:
-		c.registration.Activate(prereadIn)
+		c.registration.Activate(bufferedIn)
 	}
 }
 

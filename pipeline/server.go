@@ -9,7 +9,7 @@ import (
 // newConnection makes a connection of an inspected socket, whose descriptor it
 // takes over, with its registration if there is one, and what was read of it (Envoy
 // active_stream_listener_base.cc newConnection).
-func (l *Listener) newConnection(fd poller.FD, info *ConnectionInfo, global *Limit, r Registration, preread *Buffer) {
+func (l *Listener) newConnection(fd poller.FD, info *ConnectionInfo, global *Limit, r Registration, preread []byte) {
 	if info.transportProtocol == "" {
 		info.transportProtocol = TransportProtocolRawBuffer
 	}
@@ -18,7 +18,8 @@ func (l *Listener) newConnection(fd poller.FD, info *ConnectionInfo, global *Lim
 		l.stats.NoFilterChainMatch++
 		l.note(fd, "no filter chain match")
 		r.forget()
-		closeUnread(l.kernel, fd, preread.Len())
+		closeDescriptor(l.kernel, fd, len(preread) > 0)
+		l.loop.chunks.put(preread[:cap(preread)])
 		l.release()
 		global.Release()
 		return
@@ -32,7 +33,7 @@ func (l *Listener) newConnection(fd poller.FD, info *ConnectionInfo, global *Lim
 	c := &Connection{listener: l, group: leaf.group, global: global, created: l.loop.now, fd: fd, info: *info}
 	c.init(l.loop, chain.TransportSocket, l.config.PerConnectionBufferLimitBytes)
 	c.registration = r
-	c.preread = preread.detach()
+	c.preread = preread
 	push(&l.connections, c)
 	if timeout := chain.TransportSocketConnectTimeout; timeout > 0 {
 		c.connectTimer = l.loop.NewTimer(c.onTransportConnectTimeout)
@@ -50,7 +51,7 @@ func (l *Listener) newConnection(fd poller.FD, info *ConnectionInfo, global *Lim
 	if c.state != Closed {
 		c.transport.OnConnected()
 	}
-	if c.state == Open && c.unread() > 0 && !(c.established && c.readDisabled > 0) {
+	if c.unread() > 0 && c.mayRead() {
 		c.onReadReady()
 	}
 	if c.state != Closed {

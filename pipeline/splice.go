@@ -46,6 +46,7 @@ func (c *Connection) splice() (result IoResult, ok bool) {
 		case err == syscall.EMFILE || err == syscall.ENFILE || err == syscall.ENOMEM: // for the pipe
 			return result, false
 		case err == syscall.EAGAIN:
+			c.told = false
 			done = true
 		case err != nil && err != syscall.EINTR:
 			result.Close, result.Err = true, err

@@ -16,8 +16,6 @@ func (t *transportCallbacks) FD() poller.FD { return t.fd }
 
 func (t *transportCallbacks) Info() *ConnectionInfo { return &t.info }
 
-// Read takes it from epoll(7) that a short read has emptied the queue. Behind it may be
-// the end of the stream, of which the poller has told then.
 func (t *transportCallbacks) Read(p []byte) (n int, more bool, err error) {
 	c := (*Connection)(t)
 	switch {
@@ -29,8 +27,7 @@ func (t *transportCallbacks) Read(p []byte) (n int, more bool, err error) {
 	case !c.told:
 		err = syscall.EAGAIN
 	default:
-		n, err = c.kernel.Read(c.fd, p)
-		c.told = err == syscall.EINTR || err != syscall.EAGAIN && (n == len(p) || c.peerEnded)
+		n, err = c.readKernel(p)
 	}
 	return n, n > 0 && (c.unread() > 0 || c.told), err
 }
@@ -40,7 +37,7 @@ func (t *transportCallbacks) ShouldDrainReadBuffer() bool {
 }
 
 func (t *transportCallbacks) SetTransportSocketIsReadable() {
-	t.readable, t.reread = true, true
+	t.reread = true
 	if t.readDisabled == 0 {
 		t.registration.Activate(poller.In)
 	}
